@@ -1,0 +1,1 @@
+from llmrec.data.dataset import Dataset, Part, Split
