@@ -9,11 +9,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
+
+from llmrec.data.validation import INTERACTION_COLUMNS, validate
 
 Part = Literal["train", "valid", "test", "history"]
 
@@ -34,7 +37,12 @@ class Dataset:
     users:
         One row a user: ``user`` and attributes; None when there is no such table.
     dropped:
-        What validation removed, by reason: never silent.
+        What loading removed, filled in or added, by reason: never silent.
+
+    Raises
+    ------
+    DataError
+        When a table breaks these rules; the message names table, column and row.
     """
 
     name: str
@@ -42,6 +50,65 @@ class Dataset:
     items: pd.DataFrame
     users: pd.DataFrame | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        validate(self.interactions, self.items, self.users)
+
+    @classmethod
+    def from_folder(
+        cls,
+        path: str | Path,
+        columns: Mapping[str, str] | None = None,
+        *,
+        name: str | None = None,
+        drop_duplicates: bool = False,
+    ) -> Dataset:
+        """Read ``interactions``, ``items`` and, if there, ``users``, each a .csv or .parquet file.
+
+        CSV files are UTF-8 with a header; there an empty cell is a missing one, ids are whole
+        numbers when all of them look like it, else text, and further columns stay text. Timestamps
+        are whole seconds since 1970 or ISO 8601 dates (UTC unless they say otherwise).
+        ``timestamp``, ``weight`` and ``action`` may be absent, or have gaps: 0, 1.0 and
+        "interacted" stand in. Items that occur in interactions only get a row with an empty title.
+        ``dropped`` counts gaps filled in, rows added and events repeated.
+
+        Parameters
+        ----------
+        path:
+            The folder.
+        columns:
+            The files' column names → ours, as in ``{"movieId": "item", "name": "title"}``.
+        name:
+            The dataset's name; default: the folder's.
+        drop_duplicates:
+            Drop repeated events that agree in all five columns; otherwise they are kept, counted.
+
+        Raises
+        ------
+        FileNotFoundError
+            When the folder or a needed file is absent.
+        DataError
+            When a file cannot be read or breaks the rules; file, column and row are named.
+
+        Introduced in chapter 4.
+        """
+        from llmrec.data.folder import read_folder
+
+        tables, counts = read_folder(Path(path), columns or {}, drop_duplicates=drop_duplicates)
+        return cls(name or Path(path).resolve().name, *tables, dropped=counts)
+
+    @cached_property
+    def coded(self) -> pd.DataFrame:
+        """Interactions with codes for ids, rows in the order of ``interactions``."""
+        events = self.interactions
+        return pd.DataFrame(
+            {
+                "user": pd.Index(self.user_ids).get_indexer(events["user"]),
+                "item": pd.Index(self.item_ids).get_indexer(events["item"]),
+                **{name: events[name].to_numpy() for name in ("timestamp", "weight")},
+                "action": events["action"].array,
+            }
+        )[list(INTERACTION_COLUMNS)]
 
     @cached_property
     def user_ids(self) -> np.ndarray:

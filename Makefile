@@ -1,0 +1,71 @@
+# Two commands do everything on a fresh machine: `make reproduce` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+PROFILE ?= book
+
+# One fixed thread count: sums in another order give other bits.
+export LLMREC_THREADS ?= 2
+export OMP_NUM_THREADS := $(LLMREC_THREADS)
+export OPENBLAS_NUM_THREADS := $(LLMREC_THREADS)
+export MKL_NUM_THREADS := $(LLMREC_THREADS)
+export PYTHONHASHSEED := 0
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help setup fetch reproduce book test lint unit notebooks smoke gates publish clean
+
+help:
+	@echo "make reproduce  set up, fetch, run every notebook, compare each number, render the book"
+	@echo "make test       set up, lint, types, tests, notebooks under nbval and in smoke, gates of the book"
+	@echo "make book       render the committed notebooks into _build/html"
+	@echo "make clean      remove _run and _build (the cache and .venv stay)"
+
+.venv/.installed: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 with venv, or run make PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+setup: .venv/.installed
+
+fetch: setup
+	$(BIN)/llmrec fetch
+
+reproduce: fetch
+	$(BIN)/llmrec reproduce --profile $(PROFILE)
+	$(MAKE) --no-print-directory book
+
+book: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter-book build . -W -n --keep-going
+
+test: lint unit notebooks smoke gates
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: fetch
+	$(BIN)/pytest tests --ignore tests/book
+
+# Every notebook in the profile of the committed outputs; its numbers are held against the reference.
+notebooks: fetch
+	rm -rf _run/nbval
+	LLMREC_RECORDS=$(CURDIR)/_run/nbval $(BIN)/pytest --nbval-lax --nbval-cell-timeout=900 -o timeout=0 -p no:cacheprovider notebooks
+	$(BIN)/llmrec check _run/nbval
+
+smoke: fetch
+	$(BIN)/llmrec reproduce --profile smoke
+
+gates: book
+	$(BIN)/pytest tests/book
+
+publish: setup
+	$(BIN)/llmrec publish --profile book
+
+clean:
+	rm -rf _run _build

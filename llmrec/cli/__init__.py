@@ -1,0 +1,113 @@
+"""The command ``llmrec``. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from llmrec import __version__
+
+__all__ = ["main"]
+
+DEBUG_VARIABLE = "LLMREC_DEBUG"
+MODELS = ("ease", "als", "itemknn", "popularity", "text", "two-tower")
+PROFILES = ("book", "smoke", "full")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 a check failed, 2 an error.
+
+    An error is one line; ``--debug`` or ``$LLMREC_DEBUG`` shows where it came from.
+    """
+    args = vars(_parser().parse_args(argv))
+    debug = args.pop("debug", False) or bool(os.environ.get(DEBUG_VARIABLE))
+    module, function = args.pop("run").split(":")
+    try:
+        command = getattr(importlib.import_module(f"llmrec.cli.{module}"), function)
+        return int(command(**args))
+    except KeyboardInterrupt:
+        print("llmrec: stopped; what is finished is kept", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if debug:
+            raise
+        print(f"llmrec: error: {_one_line(error)}", file=sys.stderr)
+        return 2
+
+
+def _one_line(error: Exception) -> str:
+    # str() of a KeyError is the repr of its message
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    text = " ".join(text.split()) or "no message"
+    if isinstance(error, (ValueError, OSError, KeyError, MemoryError)) or (
+        type(error).__module__.startswith("llmrec.")
+    ):
+        return text
+    return f"{type(error).__name__}: {text} (--debug shows where)"
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="show a traceback on errors"
+    )
+    parser = argparse.ArgumentParser(
+        prog="llmrec",
+        description="Language models for recognising user interest: fetch, reproduce, recommend.",
+        parents=[common],
+    )
+    parser.add_argument("--version", action="version", version=f"llmrec {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: str, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text, parents=[common])
+        command.set_defaults(run=run)
+        return command
+
+    fetch = add("fetch", "commands:fetch", "Bring models and datasets into the cache.")
+    fetch.add_argument("names", nargs="*", metavar="NAME", help="sources (default: all)")
+    fetch.add_argument("--list", action="store_true", dest="only_list", help="list, fetch nothing")
+
+    reproduce = add(
+        "reproduce", "commands:reproduce", "Run the notebooks and compare every number."
+    )
+    reproduce.add_argument("--profile", choices=PROFILES, default="book")
+    reproduce.add_argument("--seed", type=int, help="default: each notebook's own")
+    _add_only(reproduce)
+    reproduce.add_argument("--force", action="store_true", help="run what is finished, too")
+    _add_strict(reproduce)
+
+    publish = add("publish", "commands:publish", "Move a finished run into the repository.")
+    publish.add_argument("--profile", choices=PROFILES, default="book")
+
+    check = add("check", "commands:check", "Compare recorded numbers with the reference.")
+    check.add_argument("folder", nargs="?", metavar="RECORDS_DIR", help="what record() wrote")
+    check.add_argument("--static", action="store_true", help="tell stale chapters, run nothing")
+    _add_only(check)
+    _add_strict(check)
+
+    add("status", "commands:status", "Show environment, cache, sources and runs.")
+
+    recommend = add("recommend", "recommend:recommend", "Recommend to one user, with reasons.")
+    recommend.add_argument("--dataset", default="ml-100k", help="a name, or a folder of your own")
+    recommend.add_argument("--user", required=True, help="the user's id")
+    recommend.add_argument("-k", type=int, default=10, help="how many items (default: 10)")
+    recommend.add_argument("--model", choices=MODELS, default="ease")
+    return parser
+
+
+def _add_only(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NN",
+        help="a chapter, such as 04; repeatable",
+    )
+
+
+def _add_strict(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--strict", action="store_true", help="keys not run here fail")

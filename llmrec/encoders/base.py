@@ -1,0 +1,215 @@
+"""What an encoder is, and a disk cache for any of them.
+
+Introduced in chapter 4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+from tqdm.auto import tqdm
+
+from llmrec import config
+
+Batch = tuple[np.ndarray, np.ndarray]  # positions (b,), vectors (b, d)
+
+
+def fingerprint_of(**facts: object) -> str:
+    """Return 32 hex digits of the sha256 of the facts, written as sorted JSON."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class Encoder(ABC):
+    """Texts in, unit vectors out.
+
+    Attributes
+    ----------
+    name:
+        Short name, for tables and progress bars.
+    dim:
+        Length ``d`` of a vector.
+    fingerprint:
+        Hex digits that change whenever the vectors might: weights, pooling, precision, length.
+    """
+
+    name: str
+
+    @property
+    @abstractmethod
+    def dim(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str: ...
+
+    @abstractmethod
+    def batches(self, texts: Sequence[str]) -> Iterator[Batch]:
+        """Yield ``(positions, vectors)`` until every text is done; texts are distinct, not empty."""
+
+    def count_tokens(self, text: str) -> int:
+        """Count the tokens the encoder would read: the measure of a behaviour text's budget."""
+        return len(text.split())
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return float32 ``(len(texts), dim)`` with unit rows; an empty text gives a zero row.
+
+        Each distinct text is encoded once. A progress bar appears when it takes over three seconds.
+
+        Raises
+        ------
+        ValueError
+            When ``texts`` is one string, or holds something that is not a string.
+        """
+        places = _distinct(texts)
+        distinct = list(places)
+        vectors = np.zeros((len(distinct), self.dim), np.float32)
+        with tqdm(total=len(distinct), desc=self.name, unit="text", delay=3, leave=False) as bar:
+            for positions, batch in self.batches(distinct) if distinct else ():
+                vectors[positions] = unit_rows(batch)
+                bar.update(len(positions))
+        out = np.zeros((len(texts), self.dim), np.float32)
+        for row, text in enumerate(texts):
+            if text.strip():
+                out[row] = vectors[places[text]]
+        return out
+
+
+def _distinct(texts: Sequence[str]) -> dict[str, int]:
+    """Map each distinct non-blank text to its position among them."""
+    if isinstance(texts, str):
+        raise ValueError("encode() takes a list of texts, not one string: pass [text]")
+    places: dict[str, int] = {}
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(f"text {row} is {type(text).__name__}, not a string: {text!r:.60}")
+        if text.strip():
+            places.setdefault(text, len(places))
+    return places
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Divide each row by its Euclidean norm, in float64; zero rows stay zero."""
+    rows = np.asarray(vectors, np.float64)
+    norms = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
+    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0).astype(np.float32)
+
+
+class CachedEncoder(Encoder):
+    """An encoder whose vectors are kept on disk, one entry a distinct text.
+
+    The folder ``<cache>/embeddings/<fingerprint>/`` holds append-only shards, safetensors files
+    with ``keys (n, 32)`` (the texts' sha256) and ``vectors (n, d)``. A shard is written aside and
+    renamed, and named by the sha256 of its bytes: a damaged one is recognised, dropped with a
+    warning and encoded again, and two processes may fill one folder.
+
+    Parameters
+    ----------
+    encoder:
+        The encoder to keep the vectors of.
+    folder:
+        Where the shards live; by default a folder named by the fingerprint in the cache.
+    """
+
+    SHARD_TEXTS = 4096  # a run that is cut off loses at most this many
+
+    def __init__(self, encoder: Encoder, folder: Path | None = None):
+        self.encoder = encoder
+        self.name = encoder.name
+        self._folder = folder
+        self._known: dict[bytes, np.ndarray] = {}
+        self._shards: set[str] = set()
+
+    @property
+    def dim(self) -> int:
+        return self.encoder.dim
+
+    @property
+    def fingerprint(self) -> str:
+        return self.encoder.fingerprint
+
+    @property
+    def folder(self) -> Path:
+        return self._folder or config.cache_dir() / "embeddings" / self.fingerprint
+
+    def count_tokens(self, text: str) -> int:
+        return self.encoder.count_tokens(text)
+
+    def batches(self, texts: Sequence[str]) -> Iterator[Batch]:
+        self._read_new_shards()
+        keys = [hashlib.sha256(text.encode()).digest() for text in texts]
+        hits = [i for i, key in enumerate(keys) if key in self._known]
+        misses = [i for i, key in enumerate(keys) if key not in self._known]
+        if hits:
+            yield np.array(hits), np.stack([self._known[keys[i]] for i in hits])
+        if not misses:
+            return
+        waiting: dict[bytes, np.ndarray] = {}
+        try:
+            for positions, vectors in self.encoder.batches([texts[i] for i in misses]):
+                where = np.array(misses)[positions]
+                rows = unit_rows(vectors)
+                waiting.update(zip((keys[i] for i in where), rows, strict=True))
+                if len(waiting) >= self.SHARD_TEXTS:
+                    self._write_shard(waiting)
+                    waiting = {}
+                yield where, rows
+        finally:  # also when the reader is interrupted: what is computed is kept
+            self._write_shard(waiting)
+
+    def _read_new_shards(self) -> None:
+        """Learn what this or another process has written since the last look."""
+        if not self.folder.is_dir():
+            return
+        for path in sorted(self.folder.glob("*.safetensors")):
+            if path.name in self._shards:
+                continue
+            try:
+                self._known.update(self._read_shard(path))
+                self._shards.add(path.name)
+            except FileNotFoundError:
+                continue  # another process dropped it just now
+            except (OSError, ValueError, KeyError, SafetensorError) as error:
+                warnings.warn(
+                    f"{path}: damaged cache shard dropped, its texts are encoded again ({error})",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+                path.unlink(missing_ok=True)
+
+    def _read_shard(self, path: Path) -> dict[bytes, np.ndarray]:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != path.stem:
+            raise ValueError("its bytes do not match its name")
+        tensors = load(data)
+        keys, vectors = tensors["keys"], tensors["vectors"]
+        if keys.shape != (len(vectors), 32) or vectors.shape[1:] != (self.dim,):
+            raise ValueError(f"keys {keys.shape} and vectors {vectors.shape} are not as expected")
+        return {key.tobytes(): vector for key, vector in zip(keys, vectors, strict=True)}
+
+    def _write_shard(self, entries: dict[bytes, np.ndarray]) -> None:
+        if not entries:
+            return
+        keys = np.frombuffer(b"".join(entries), np.uint8).reshape(-1, 32)
+        data = save({"keys": keys, "vectors": np.stack(list(entries.values())).astype(np.float32)})
+        name = f"{hashlib.sha256(data).hexdigest()}.safetensors"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=self.folder, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.replace(aside, self.folder / name)
+        except BaseException:
+            Path(aside).unlink(missing_ok=True)
+            raise
+        self._known.update(entries)
+        self._shards.add(name)

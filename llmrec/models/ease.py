@@ -1,0 +1,78 @@
+"""EASE: the linear item-item model with a closed form, hard to beat where data is dense.
+
+Introduced in chapter 4.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import psutil
+from scipy import linalg, sparse
+
+from llmrec.data import Split
+from llmrec.models.base import Features, Recommender
+
+
+class EASE(Recommender):
+    """Reconstruct each item from the others: ``s(u, ·) = x_u B``.
+
+    ``B = argmin ‖X − XB‖² + λ‖B‖²`` subject to ``diag(B) = 0``, which has the closed form
+    ``P = (XᵀX + λI)⁻¹``, ``B_ij = −P_ij / P_jj`` for ``i ≠ j``.
+
+    Parameters
+    ----------
+    l2:
+        λ > 0, in users: how many users an item pair must share before its weight is trusted.
+
+    Attributes
+    ----------
+    weights_:
+        float32 ``(n_items, n_items)``, ``B``; the column of a cold item is zero.
+
+    Raises
+    ------
+    MemoryError
+        When the three float64 matrices of the closed form do not fit into the free memory.
+
+    References
+    ----------
+    Steck, Embarrassingly shallow autoencoders for sparse data, WWW 2019.
+
+    Notes
+    -----
+    Introduced in chapter 4.
+    """
+
+    weights_: np.ndarray
+
+    def __init__(self, l2: float = 300.0) -> None:
+        self.l2 = l2
+
+    def _fit(self, split: Split, features: Features) -> None:
+        self.weights_ = ease_weights(split.matrix("train"), self.l2).astype(np.float32)
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        return self.fold_in(self.seen_[self._codes(users)])
+
+    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
+        return np.asarray(self._histories(histories) @ self.weights_, np.float32)
+
+
+def ease_weights(x: sparse.csr_matrix, l2: float) -> np.ndarray:
+    """Return EASE's ``B`` as float64 ``(n_items, n_items)`` for a matrix ``x (n_users, n_items)``."""
+    if not l2 > 0:
+        raise ValueError(f"EASE: l2={l2} must be positive, or the matrix has no inverse")
+    n = x.shape[1]
+    need, free = 3 * 8 * n**2, psutil.virtual_memory().available
+    if need > free:
+        raise MemoryError(
+            f"EASE needs {need / 2**30:.1f} GiB for {n:,} items but {free / 2**30:.1f} GiB is free:"
+            " keep fewer items or use ItemKNN or ALS"
+        )
+    gram = (x.T @ x).toarray().astype(np.float64)
+    gram[np.diag_indices(n)] += l2
+    factor = linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+    inverse = linalg.cho_solve(factor, np.eye(n), overwrite_b=True, check_finite=False)
+    weights = inverse / -np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    return weights

@@ -1,0 +1,61 @@
+"""Zero-shot text similarity: the language model alone, with nothing learned from behaviour.
+
+Introduced in chapter 4.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from llmrec.data import Split
+from llmrec.models.base import Features, Recommender, check_vectors, mean_history, unit_rows
+
+
+class TextSimilarity(Recommender):
+    """Score an item by the cosine of its text vector to the user's: ``s(u, i) = ⟨x̂_u, t̂_i⟩``.
+
+    ``x_u`` is ``features.users[u]`` when given, else the mean of the history's item vectors. Cold
+    items are scored like any other; a user without history or vector scores 0 everywhere.
+
+    Parameters
+    ----------
+    weighted:
+        Weight the mean by the interactions' weights (ratings, counts) instead of equally.
+
+    Attributes
+    ----------
+    items_, users_:
+        float32 unit rows ``(n_items, d)`` and ``(n_users, d)``.
+
+    Notes
+    -----
+    Requires ``Features(items=...)``. Introduced in chapter 4.
+    """
+
+    items_: np.ndarray
+    users_: np.ndarray
+
+    def __init__(self, weighted: bool = False) -> None:
+        self.weighted = weighted
+
+    def _fit(self, split: Split, features: Features) -> None:
+        name = type(self).__name__
+        items = unit_rows(check_vectors(features.items, split.n_items, "items", name))
+        if features.users is None:
+            users = mean_history(split.matrix("history", binary=not self.weighted), items)
+        else:
+            users = unit_rows(check_vectors(features.users, split.n_users, "users", name))
+            if users.shape[1] != items.shape[1]:
+                raise ValueError(
+                    f"{name}: users vectors have {users.shape[1]} dimensions but items have"
+                    f" {items.shape[1]}; encode both with one encoder"
+                )
+        self.items_, self.users_ = items, users
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        return self.users_[self._codes(users)] @ self.items_.T
+
+    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
+        """Return the cosines to the mean of each history's item vectors, weighted by its entries."""
+        return mean_history(self._histories(histories), self.items_) @ self.items_.T

@@ -1,0 +1,269 @@
+"""Losses, negative sampling, and one plain training loop with progress and early stopping.
+
+Introduced in chapter 5.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from llmrec import config
+
+
+def bce_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean binary cross-entropy of logits: ``−y log σ(z) − (1−y) log(1−σ(z))``.
+
+    Use it when each (user, item) pair carries its own label. It takes logits, not probabilities:
+    ``softplus(z) − y z`` is the same number without overflow.
+
+    Parameters
+    ----------
+    logits, labels:
+        Of one shape; labels in [0, 1].
+
+    Examples
+    --------
+    >>> round(bce_loss(torch.tensor([0.0, 2.0]), torch.tensor([1.0, 1.0])).item(), 4)
+    0.41
+
+    Notes
+    -----
+    Introduced in chapter 5.
+    """
+    return F.binary_cross_entropy_with_logits(logits, labels)
+
+
+def bpr_loss(positive: Tensor, negative: Tensor) -> Tensor:
+    """Return the mean pairwise loss ``−log σ(s⁺ − s⁻)`` of taken against sampled items.
+
+    Use it when only the order matters: adding a constant to a user's scores changes nothing.
+
+    Parameters
+    ----------
+    positive, negative:
+        Scores that broadcast against each other, such as ``(B, 1)`` and ``(B, n)``.
+
+    Notes
+    -----
+    Rendle et al., UAI 2009. Introduced in chapter 5.
+    """
+    return F.softplus(negative - positive).mean()
+
+
+def softmax_loss(scores: Tensor, targets: Tensor, temperature: float = 1.0) -> Tensor:
+    """Return the full-catalogue cross-entropy, averaged over the observed interactions.
+
+    ``−Σ_ui y_ui log softmax_i(s_u / τ) / Σ_ui y_ui``: every item of the catalogue is a negative, so
+    nothing is sampled.
+
+    Parameters
+    ----------
+    scores:
+        ``(B, n_items)``.
+    targets:
+        Either int64 ``(B,)``, one observed item a row, or float ``(B, n_items)``, many a row.
+    temperature:
+        τ > 0; a small one sharpens scores that are bounded, such as cosines.
+
+    Notes
+    -----
+    Introduced in chapter 5.
+    """
+    if not temperature > 0:
+        raise ValueError(f"softmax_loss: temperature={temperature} must be positive")
+    if targets.ndim == 1:
+        return F.cross_entropy(scores / temperature, targets)
+    log_probability = F.log_softmax(scores / temperature, dim=1)
+    return -(targets * log_probability).sum() / targets.sum()
+
+
+def sample_negatives(
+    users: np.ndarray, seen: sparse.csr_matrix, n: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Return ``n`` items a row, drawn uniformly (with replacement) from what the user has not seen.
+
+    Draws a rank among the unseen items and turns it into an item code exactly, so that no draw is
+    rejected: the ``r``-th unseen item is ``r`` plus the number of seen items before it.
+
+    Parameters
+    ----------
+    users:
+        User codes ``(B,)``.
+    seen:
+        ``(n_users, n_items)``; nonzero cells are never drawn.
+    n:
+        Draws a user, at least 1.
+    generator:
+        The only source of randomness.
+
+    Returns
+    -------
+    int64 array ``(B, n)``.
+
+    Raises
+    ------
+    ValueError
+        When a user has seen the whole catalogue.
+
+    Notes
+    -----
+    Introduced in chapter 6.
+    """
+    return NegativeSampler(seen)(users, n, generator)
+
+
+class NegativeSampler:
+    """`sample_negatives` with its index built once, for use in every batch."""
+
+    def __init__(self, seen: sparse.csr_matrix) -> None:
+        seen = sparse.csr_matrix(seen, copy=True)
+        seen.sum_duplicates()  # also sorts each row
+        seen.eliminate_zeros()
+        self.n_items = seen.shape[1]
+        self.starts = seen.indptr.astype(np.int64)
+        owner = np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr))
+        place = np.arange(seen.nnz) - self.starts[owner]
+        # unseen items before the t-th seen item s_t: s_t − t, not decreasing within a user
+        self.keys = owner * (self.n_items + 1) + (seen.indices - place)
+
+    def __call__(self, users: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
+        if n < 1:
+            raise ValueError(f"sample_negatives: n={n} must be at least 1")
+        users = np.asarray(users, np.int64)
+        unseen = self.n_items - np.diff(self.starts)[users]
+        if (unseen == 0).any():
+            raise ValueError(
+                f"sample_negatives: user code {users[unseen == 0][0]} has seen all"
+                f" {self.n_items} items; leave that user out"
+            )
+        rank = generator.integers(0, unseen[:, None], (len(users), n))
+        keys = users[:, None] * (self.n_items + 1) + rank
+        before = np.searchsorted(self.keys, keys, side="right") - self.starts[users][:, None]
+        return rank + before
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[np.random.Generator]:
+    """Seed torch inside a block and yield a NumPy generator; leave the global stream as it was.
+
+    Also pins torch's threads (`llmrec.config.threads`), because sums in another order give other
+    bits, and restores them.
+    """
+    before = torch.get_num_threads()
+    with torch.random.fork_rng():
+        try:
+            yield config.seed_everything(seed)
+        finally:
+            torch.set_num_threads(before)
+
+
+def minibatches(n: int, size: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield the positions 0…n−1 in random order, ``size`` at a time; the last batch may be short."""
+    if size < 1:
+        raise ValueError(f"batch_size={size} must be at least 1")
+    order = generator.permutation(n)
+    for start in range(0, n, size):
+        yield order[start : start + size]
+
+
+def train(
+    module: nn.Module,
+    batches: Callable[[], Iterable[Any]],
+    loss: Callable[[Any], Tensor],
+    *,
+    epochs: int,
+    lr: float = 1e-3,
+    weight_decay: float = 0.0,
+    validate: Callable[[], float] | None = None,
+    patience: int = 5,
+    progress: bool | None = None,
+) -> list[float]:
+    """Minimise ``loss(batch)`` with Adam and return the mean loss of each epoch.
+
+    Parameters
+    ----------
+    module:
+        Its parameters are trained in place.
+    batches:
+        Called once an epoch; returns that epoch's batches (shuffled, with fresh negatives).
+    loss:
+        Maps one batch to a scalar tensor.
+    epochs:
+        At most this many, at least 1.
+    lr, weight_decay:
+        Adam's step, and AdamW's decoupled decay.
+    validate:
+        Called after each epoch; higher is better. Training stops after ``patience`` epochs without
+        a better value and the best epoch's parameters come back.
+    progress:
+        True shows a bar, False none; None shows one on a terminal only.
+
+    Returns
+    -------
+    list of float
+        One mean batch loss an epoch run: what the chapters plot.
+
+    Raises
+    ------
+    FloatingPointError
+        When the loss becomes NaN or infinite.
+
+    Notes
+    -----
+    Introduced in chapter 5.
+    """
+    if epochs < 1 or not lr > 0 or patience < 1:
+        raise ValueError(
+            f"train: epochs={epochs} and patience={patience} must be at least 1, lr={lr} positive"
+        )
+    optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=weight_decay)
+    history: list[float] = []
+    best, best_state, waited = -np.inf, None, 0
+    bar = tqdm(range(epochs), desc="training", unit="epoch", disable=_hidden(progress))
+    for epoch in bar:
+        module.train()
+        losses = []
+        for batch in batches():
+            optimizer.zero_grad()
+            value = loss(batch)
+            value.backward()
+            optimizer.step()
+            losses.append(value.item())
+        if not losses:
+            raise ValueError("train: batches() gave no batch; is the train part empty?")
+        history.append(float(np.mean(losses)))
+        if not np.isfinite(history[-1]):
+            raise FloatingPointError(
+                f"train: the loss is {history[-1]} in epoch {epoch + 1}; try a smaller lr than {lr}"
+            )
+        bar.set_postfix(loss=f"{history[-1]:.4f}")
+        if validate is not None:
+            module.eval()
+            with torch.no_grad():
+                reached = validate()
+            if reached > best:
+                best, best_state, waited = reached, copy.deepcopy(module.state_dict()), 0
+            else:
+                waited += 1
+            if waited >= patience:
+                break
+    bar.close()
+    if best_state is not None:
+        module.load_state_dict(best_state)
+    module.eval()
+    return history
+
+
+def _hidden(progress: bool | None) -> bool | None:
+    """Translate ``progress`` for tqdm, whose ``disable=None`` hides the bar off a terminal."""
+    return None if progress is None else not progress

@@ -1,0 +1,176 @@
+from pathlib import Path
+
+import pytest
+
+from llmrec.repro.claims import Claim, evaluate, keys_of, load_claims
+from llmrec.repro.reference import Records
+
+CLAIMS = Path(__file__).parents[2] / "book" / "claims.yml"
+VALUES = {
+    "ch04.x": 0.5,
+    "ch04.x.low": -0.1,
+    "ch04.x.high": 0.3,
+    "ch04.ml-100k.n": 943,
+    "ch04.s": "a",
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("ch04.x > 0", True),
+        ("low(ch04.x) > 0", False),
+        ("high(ch04.x) - low(ch04.x) < 0.5 and not ch04.x == 1", True),
+        ('k["ch04.ml-100k.n"] == 943', True),
+        ('low(k["ch04.x"]) < 0 < high(ch04.x)', True),
+        ("0 < low(ch04.x) or ch04.x >= 0.5", True),
+        ("max(ch04.x, 2, -3) / 2 == 1", True),
+        ("abs(ch04.x.low) <= 0.1 * min(1, 5)", True),
+        ("ch04.s == 'a'", True),
+        ("ch04.s != 'a'", False),
+        ("True", True),
+    ],
+)
+def test_rules_evaluate_as_python_would(rule, expected):
+    assert evaluate(rule, VALUES) is expected
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "__import__('os').system('true')",
+        "(1).__class__.__bases__[0]",
+        "open('x')",
+        "[x for x in (1,)]",
+        "(lambda: 1)()",
+        "ch04.x.__class__()",
+        "abs.__globals__['x'] > 0",
+        "f'{ch04.x}' == '1'",
+        "9 ** 9 ** 9 > 0",
+        "1 << 99999999 > 0",
+        "low('ch04.x') > 0",
+        "max(*ch04) > 0",
+        "min(1, key=abs) > 0",
+        "x > 0",
+        "(x := 1) > 0",
+        "1 if True else 2",
+        "ch04.x in (1, 2)",
+        "{1: 2}[1] > 0",
+        "j['ch04.x'] > 0",
+        "k[0] > 0",
+        "~1 > 0",
+        "b'a' == b'a'",
+        "1j == 1j",
+        "... == ...",
+        "None == None",
+    ],
+)
+def test_nothing_but_the_language_is_run(rule):
+    for use in (lambda: evaluate(rule, VALUES), lambda: keys_of(rule)):
+        with pytest.raises(ValueError, match="cannot say"):
+            use()
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("ch04.x >", "not an expression"),
+        ("import os", "not an expression"),
+        ("a = 1", "not an expression"),
+        ("\0", "not an expression"),
+        ("(" * 400, "not an expression"),
+        ("0 < 1 and " * 100 + "0 < 1", "longer than"),
+        ("ch04.x + 1", "not a condition"),
+        ("ch04.x / 0 > 1", "division by zero"),
+        ("ch04.s > 1", "not supported"),
+        ("ch04.s * 99999999999 == ch04.s", "not a number"),
+    ],
+)
+def test_a_bad_rule_is_one_clear_error(rule, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(rule, VALUES)
+
+
+def test_a_bad_branch_cannot_hide_behind_a_short_circuit():
+    with pytest.raises(ValueError, match="cannot say"):
+        evaluate("0 < 1 or open('x')", {})
+    assert keys_of("0 < 1 or low(ch04.x) > k['ch04.y-z']") == {"ch04.x.low", "ch04.y-z"}
+
+
+def claim(**fields):
+    rule = {"supported": "ch04.a > 0", "refuted": "ch04.a < 0"}
+    return Claim("C1", "1", "Words.", (4,), ("ch04.a",), **{**rule, **fields})
+
+
+def test_verdicts():
+    def records(value, **skipped):
+        return Records({"ch04.a": {"kind": "exact", "value": value}}, skipped)
+
+    assert claim().verdict(records(1)) == "supported"
+    assert claim().verdict(records(0)) == "partly"
+    assert claim().verdict(records(-1)) == "refuted"
+    assert claim().verdict(Records()) == "not yet tested"
+    assert claim().verdict(Records({}, {"ch04.a": "no data"})) == "not testable here"
+    assert claim(untestable="needs live users").verdict(records(1)) == "not testable here"
+    assert Claim("C2", "1", "Words.").verdict(records(1)) == "not yet tested"
+    with pytest.raises(ValueError, match="support and refute it at once"):
+        claim(refuted="ch04.a > 0.5").verdict(records(1))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- {id: C1, section: 1, claim: x, mood: y}", "C1: unknown field mood"),
+        ("- {id: C1, section: 1}", "C1: has no claim"),
+        ("- {id: C1, section: 1, claim: x, rule: {supported: 0 < 1}}", "exactly the two parts"),
+        (
+            "- {id: C1, section: 1, claim: x, rule: {supported: ch04.a > 0, refuted: 1 < 0}}",
+            r"uses ch04\.a, which its keys do not list",
+        ),
+        (
+            "- {id: C1, section: 1, claim: x, rule: {supported: exit(), refuted: 1 < 0}}",
+            "a rule cannot say",
+        ),
+        ("- {id: C1, section: 1, claim: x}\n- {id: C1, section: 1, claim: y}", "two claims"),
+    ],
+)
+def test_a_bad_claims_file_names_the_claim(tmp_path, text, message):
+    path = tmp_path / "claims.yml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_claims(path)
+
+
+def test_the_book_lists_all_claims_of_the_article():
+    claims = load_claims(CLAIMS)
+    assert [claim.id for claim in claims] == [f"C{n}" for n in range(1, 25)]
+    assert {claim.id for claim in claims if claim.supported} >= {
+        "C4",
+        "C5",
+        "C6",
+        "C7",
+        "C12",
+        "C14",
+    }
+    for claim in claims:
+        assert {int(key[2:4]) for key in claim.keys} <= set(claim.chapters)
+        assert bool(claim.supported) == bool(claim.keys)
+
+
+@pytest.mark.parametrize(
+    ("tau", "low", "high", "verdict"),
+    [
+        (1.0, -0.02, 0.01, "refuted"),
+        (1.0, -0.02, -0.01, "refuted"),
+        (1.0, 0.01, 0.02, "partly"),
+        (0.4, -0.02, 0.01, "partly"),
+        (0.4, 0.01, 0.02, "supported"),
+    ],
+)
+def test_the_printed_program_is_judged_by_its_ranking(tau, low, high, verdict):
+    c14 = load_claims(CLAIMS)[13]
+    values = {"kendall_tau": tau, "difference": 0.0, "low": low, "high": high}
+    entries = {
+        f"ch06.claim.c14.{name}": {"kind": "exact", "value": v} for name, v in values.items()
+    }
+    assert c14.verdict(Records(entries)) == verdict

@@ -1,0 +1,218 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from llmrec.cli import main
+from llmrec.fetch import available
+from llmrec.repro.reference import Reference
+
+COMMANDS = ("fetch", "reproduce", "publish", "check", "status", "recommend")
+
+
+def test_help_names_every_command_and_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom llmrec.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "heavy = {'torch', 'pandas', 'numpy', 'yaml', 'rich', 'papermill'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(f"\n    {command}" in done.stdout for command in COMMANDS)
+
+
+def test_python_m_llmrec_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "llmrec", "--version"], capture_output=True, text=True
+    )
+    assert done.stdout.startswith("llmrec ")
+
+
+@pytest.mark.parametrize("arguments", [[], ["sing"], ["reproduce", "--profile", "quick"]])
+def test_a_wrong_command_line_exits_2(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def assert_one_line_error(capsys, code, *parts):
+    err = capsys.readouterr().err
+    assert code == 2
+    assert err.startswith("llmrec: error: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    for part in parts:
+        assert part in err
+
+
+def test_errors_are_one_line_and_debug_shows_the_traceback(clone_dir, capsys, monkeypatch):
+    assert_one_line_error(capsys, main(["check"]), "RECORDS_DIR", "--static")
+    assert_one_line_error(capsys, main(["check", "x"]), "no records folder x")
+    assert_one_line_error(capsys, main(["publish"]), "no notebooks")
+    assert_one_line_error(capsys, main(["fetch", "nosuch"]), "'nosuch'", *available())
+    for arguments in (["--debug", "check"], ["check", "--debug"]):
+        with pytest.raises(ValueError, match="RECORDS_DIR"):
+            main(arguments)
+    monkeypatch.setenv("LLMREC_DEBUG", "1")
+    with pytest.raises(ValueError, match="RECORDS_DIR"):
+        main(["check"])
+
+
+def test_an_unexpected_error_names_its_type(monkeypatch, capsys):
+    monkeypatch.setattr("llmrec.cli.commands.status", lambda: {}["a\nb"])
+    assert_one_line_error(capsys, main(["status"]), "a b")
+    monkeypatch.setattr("llmrec.cli.commands.status", lambda: len(3))
+    assert_one_line_error(capsys, main(["status"]), "TypeError: ", "--debug")
+
+
+def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("llmrec.cli.commands.status", interrupt)
+    assert main(["status"]) == 130
+    assert "finished is kept" in capsys.readouterr().err
+
+
+def test_outside_a_clone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert_one_line_error(capsys, main(["reproduce"]), "not inside a clone")
+
+
+def test_fetch_lists_sources(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LLMREC_CACHE", str(tmp_path))
+    monkeypatch.delenv("LLMREC_MIRROR", raising=False)
+    assert main(["fetch", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == list(available())
+    assert {line.split()[0] for line in lines} == {"absent"}
+    assert main(["fetch", "--list", "films"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_fetch_gets_sources_one_by_one(monkeypatch, capsys):
+    got = []
+    monkeypatch.setattr("llmrec.fetch.fetch_all", lambda names, **_: got.extend(names))
+    assert main(["fetch"]) == 0
+    assert got == list(available())
+    assert f"[{len(got)}/{len(got)}]" in capsys.readouterr().out
+
+
+@pytest.fixture
+def clone_dir(tmp_path, monkeypatch):
+    """An empty clone, and the working folder in it."""
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "claims.yml").write_text("[]")
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "llmrec").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_status(clone_dir, monkeypatch, capsys):
+    monkeypatch.setenv("LLMREC_CACHE", str(clone_dir / "cache"))
+    assert main(["status"]) == 0
+    out = capsys.readouterr().out
+    assert str(clone_dir / "cache") in out
+    assert "no runs yet" in out
+    state = clone_dir / "_run" / "book" / "state" / "ch04.json"
+    state.parent.mkdir(parents=True)
+    run = {"profile": "book", "notebook": "04_a", "seconds": 3.2, "peak_mb": 99, "error": None}
+    state.write_text(json.dumps(run))
+    assert main(["status"]) == 0
+    assert "3 s, 99 MB" in capsys.readouterr().out
+
+
+def test_check_compares_a_folder_and_tells_stale_chapters(clone_dir, capsys):
+    entry = {"kind": "metric", "value": 0.5, "tolerance": 0.1}
+    provenance = {"code": "0", "modules": {}, "data": {}}
+    reference = Reference("book", {"ch04.x": entry})
+    reference.save(clone_dir / "results" / "reference.json")
+    records = clone_dir / "records"
+    records.mkdir()
+
+    def write(value, skipped=None):
+        found = {} if value is None else {"ch04.x": {**entry, "value": value}}
+        content = {"records": found, "skipped": skipped or {}, "modules": []}
+        (records / "ch04.json").write_text(json.dumps(content))
+
+    write(0.55)
+    assert main(["check", "records"]) == 0
+    write(0.7)
+    assert main(["check", "records"]) == 1
+    assert "drifted" in capsys.readouterr().out
+    write(None, {"ch04": "no data"})
+    assert main(["check", "records"]) == 0
+    assert main(["check", "records", "--strict"]) == 1
+
+    assert main(["check", "--static"]) == 0
+    known = {"ch04": {"provenance": provenance}}
+    Reference("book", {"ch04.x": entry}, known).save(clone_dir / "results" / "reference.json")
+    assert main(["check", "--static"]) == 1
+    assert "ch04: stale, changed: the notebook is gone" in capsys.readouterr().out
+
+
+# One user likes three films, the next only the first two, and so on: small enough to see through.
+@pytest.fixture
+def films(tmp_path, monkeypatch):
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / "items.csv").write_text(
+        "item,title,year\n" + "".join(f"{i},Film {c},199{i}\n" for i, c in enumerate("ABCDEF"))
+    )
+    taken = {1: [0, 1], 2: [0, 1, 2], 3: [1, 2], 4: [3, 4], 5: [3, 4, 5], 6: [0, 2], 7: [2, 5, 3]}
+    rows = [f"{user},{item},100,1,viewed\n" for user, items in taken.items() for item in items]
+    (folder / "interactions.csv").write_text("user,item,timestamp,weight,action\n" + "".join(rows))
+    vectors = np.eye(6, dtype=np.float32)
+    vectors[2, 1] = 0.5
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    monkeypatch.setattr("llmrec.cli.recommend.item_vectors", lambda dataset: vectors)
+    return folder
+
+
+@pytest.mark.parametrize("model", ["ease", "als", "itemknn", "text", "two-tower"])
+def test_recommend_gives_titles_scores_and_reasons(films, capsys, model):
+    assert (
+        main(["recommend", "--dataset", str(films), "--user", "1", "-k", "2", "--model", model])
+        == 0
+    )
+    heading, _, *lines = capsys.readouterr().out.splitlines()
+    assert heading == f"{model} on films, user 1 with 2 items in the history"
+    assert len(lines) == 4
+    assert all("Film A" not in line and "Film B" not in line for line in lines[::2])
+    if model in ("ease", "itemknn", "text"):  # the other two are started at random
+        reason = "Film B (1991)" if model == "text" else "Film A (1990); Film B (1991)"
+        assert lines[0].startswith("  1. Film C (1992)  [")
+        assert lines[1] == f"     because of {reason}"
+
+
+def test_recommend_by_popularity_says_so(films, capsys):
+    command = ["recommend", "--dataset", str(films), "--user", "1", "--model", "popularity"]
+    assert main([*command, "-k", "9"]) == 0
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert lines[0] == "  1. Film C (1992)  [0.571]"
+    assert lines[1] == "     taken by 4 of 7 users"
+    assert len(lines) == 8  # four films are left, however many were asked for
+
+
+def test_recommend_to_nobody_gives_the_valid_range(films, capsys):
+    code = main(["recommend", "--dataset", str(films), "--user", "42"])
+    assert_one_line_error(capsys, code, "no user '42' in films: its 7 users are 1 to 7")
+    code = main(["recommend", "--dataset", str(films), "--user", "1", "-k", "0"])
+    assert_one_line_error(capsys, code, "-k 0")
+    code = main(["recommend", "--dataset", "nosuch", "--user", "1"])
+    assert_one_line_error(capsys, code, "nosuch", "ml-100k")
+
+
+@pytest.mark.component
+def test_recommend_on_real_films(capsys):
+    assert main(["recommend", "--user", "42", "-k", "5"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "ease on ml-100k, user 42 with 183 items in the history"
+    assert len(lines) == 12
+    assert main(["recommend", "--user", "944"]) == 2
+    assert "943 users are 1 to 943" in capsys.readouterr().err
