@@ -26,7 +26,8 @@ CountTokens = Callable[[str], int]
 _TOKEN = re.compile(r"\{([^{}]*)\}|\[([^\[\]]*)\]")
 _EDGE = " ,.;:-"
 _KEPT_FORMAT = "\u200c\u200d"  # joiners: part of Persian, Indic scripts and emoji
-_TIMES = ("", "", "twice", *(f"{n} times" for n in "three four five six seven eight nine".split()))
+_NUMBERS = ("three", "four", "five", "six", "seven", "eight", "nine")
+_TIMES = ("", "", "twice", *(f"{number} times" for number in _NUMBERS))
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def clean(value: object) -> str:
     elif value is None or pd.isna(value):  # type: ignore[call-overload]
         return ""
     elif isinstance(value, float | np.floating):
-        text = f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}"
+        number = float(value)
+        text = f"{number:.0f}" if number.is_integer() else f"{number:g}"
     else:
         text = str(value)
     if not text.isprintable():  # the fast path: most cells are clean
@@ -207,8 +209,8 @@ def item_text(items: pd.DataFrame, template: str = "ml-100k") -> list[str]:
     compiled = _item_template(template)
     if missing := [name for name in compiled.required if name != "*" and name not in items]:
         raise KeyError(
-            f"item template {template!r} needs column {missing[0]!r}, which the items table lacks "
-            f"(it has {', '.join(map(str, items.columns))}): rename the column or change the template"
+            f"item template {template!r} needs column {missing[0]!r}; the items table has "
+            f"{', '.join(map(str, items.columns))}: rename the column or change the template"
         )
     columns = {name: [clean(v) for v in items[name]] for name in compiled.fields if name in items}
     if "*" in compiled.fields:
@@ -314,9 +316,9 @@ def behaviour_texts(
     _check_history(split.history, split.n_items)
     names = item_text(split.dataset.items, wording.item)
     texts = [""] * split.n_users
-    for user, rows in split.history.groupby("user", sort=False):
-        events = _events(rows, names, wording)
-        texts[int(user)] = _write(events, wording, budget, count_tokens)  # type: ignore[call-overload]
+    for user, places in split.history.groupby("user", sort=False).indices.items():
+        events = _events(split.history.iloc[places], names, wording)
+        texts[user] = _write(events, wording, budget, count_tokens)  # type: ignore[call-overload]
     return texts
 
 

@@ -1,4 +1,7 @@
-"""What each command does, except ``recommend``; returns the exit code."""
+"""What each command does, except ``recommend``; returns the exit code.
+
+Introduced in chapter 4.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``llmrec recommend``: one user's list, and what of the history speaks for each item."""
+"""``llmrec recommend``: one user's list, and what of the history speaks for each item.
+
+Introduced in chapter 4.
+"""
 
 from __future__ import annotations
 

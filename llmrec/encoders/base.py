@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from llmrec import config
 
@@ -54,7 +54,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def batches(self, texts: Sequence[str]) -> Iterator[Batch]:
-        """Yield ``(positions, vectors)`` until every text is done; texts are distinct, not empty."""
+        """Yield ``(positions, vectors)`` of distinct, non-empty texts until every one is done."""
 
     def count_tokens(self, text: str) -> int:
         """Count the tokens the encoder would read: the measure of a behaviour text's budget."""

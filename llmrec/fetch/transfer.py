@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from llmrec.fetch.sources import Archive, FetchError
@@ -116,10 +117,10 @@ def _watch(pip: subprocess.Popen[str], scratch: Path, archive: Archive, *, progr
 
 
 def _largest(folder: Path) -> int:
+    """Size of the largest file below a folder in which another process writes and deletes."""
     sizes = [0]
-    for path in folder.rglob("*"):
-        try:
-            sizes.append(path.stat().st_size)
-        except FileNotFoundError:  # pip has just moved it
-            continue
+    for parent, _, names in os.walk(folder):  # unlike rglob it bears folders that vanish
+        for name in names:
+            with suppress(FileNotFoundError):
+                sizes.append(os.stat(os.path.join(parent, name)).st_size)
     return max(sizes)

@@ -37,10 +37,12 @@ class Provenance:
         return out
 
     def to_json(self) -> dict[str, Any]:
+        """Return the hashes as JSON's own types."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Provenance:
+        """Return the provenance that `to_json` wrote down."""
         return cls(content["code"], dict(content["modules"]), dict(content["data"]))
 
 

@@ -177,7 +177,7 @@ def _checked_tolerance(key: str, value: Any, tolerance: Any) -> float:
     if largest != 0 and tolerance >= largest:
         raise ValueError(
             f"record: {key} = {value!r} has tolerance {tolerance}, which would accept 0: "
-            "make it smaller than the value"
+            "make it smaller than the value, such as min(tolerance, abs(value) / 2)"
         )
     return tolerance
 

@@ -18,6 +18,7 @@ from llmrec.repro.reference import Records, Row
 if TYPE_CHECKING:
     from rich.console import Console
 
+SHOWN_ROWS = 20  # failing keys on the terminal; the written report has all of them
 SHOWN_LENGTH = 40  # a longer value (a list, a hash) is cut in tables; the JSON report has all of it
 
 
@@ -85,24 +86,23 @@ class Report:
 
     def show(self, console: Console) -> None:
         """Print the summary: what failed, verdicts of tested claims, counts of keys."""
-        from rich.table import Table
+
+        def line(text: str, style: str = "") -> None:
+            console.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
 
         failing = [row for row in self.rows if row.failed]
-        if failing:
-            shown = Table(title="What failed", title_justify="left")
-            for name in ("key", "reference", "got", "difference", "tolerance", "verdict", "note"):
-                shown.add_column(name, overflow="fold")
-            for row in failing:
-                shown.add_row(*_cells(row))
-            console.print(shown)
-        tested = [f"{claim.id} {v}" for claim, v in self.verdicts if v != "not yet tested"]
-        console.print(f"claims: {', '.join(tested) or 'none tested'}", highlight=False)
-        console.print(f"keys: {self._summary()}", highlight=False)
-        if self.note:
-            console.print(self.note, highlight=False)
+        for row in failing[:SHOWN_ROWS]:
+            line(_sentence(row), "red")
+        if len(failing) > SHOWN_ROWS:
+            line(f"and {len(failing) - SHOWN_ROWS} more such keys", "red")
         for chapter in self.chapters.values():
             if chapter.get("error"):
-                console.print(f"failed: {chapter['error']}", highlight=False, markup=False)
+                line(f"failed: {chapter['error']}", "red")
+        tested = [f"{claim.id} {v}" for claim, v in self.verdicts if v != "not yet tested"]
+        line(f"claims: {', '.join(tested) or 'none tested'}")
+        line(f"keys: {self._summary()}")
+        if self.note:
+            line(self.note)
 
     def _summary(self) -> str:
         return ", ".join(f"{count} {verdict}" for verdict, count in self.counts.items()) or "none"
@@ -125,6 +125,14 @@ def shorten(value: Any) -> str:
         return ""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}…"
+
+
+def _sentence(row: Row) -> str:
+    names = ("reference", "got", "difference", "tolerance")
+    parts = [
+        f"{name} {shorten(value)}" for name in names if (value := getattr(row, name)) is not None
+    ]
+    return f"{row.verdict} {row.key}: {', '.join([*parts, *filter(None, [row.note])])}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,10 +75,9 @@ def test_shares_are_rounded_half_up() -> None:
 def test_random_split_takes_its_share_of_each_user_and_leaves_one() -> None:
     data = dataset([(u, i, 0) for u in range(4) for i in range(u + 1)], n_items=4)
     split = random_split(data, test=0.5, valid=0.3)
-    counts = {part: getattr(split, part)["user"].value_counts() for part in ("train", "valid")}
-    assert counts["train"].to_dict() == {0: 1, 1: 1, 2: 1, 3: 1}
-    assert counts["valid"].to_dict() == {3: 1}  # user 2: 2 of 3 to test, none left to give
-    assert split.test["user"].value_counts().to_dict() == {1: 1, 2: 2, 3: 2}
+    assert np.bincount(split.train["user"]).tolist() == [1, 1, 1, 1]
+    assert np.bincount(split.valid["user"]).tolist() == [0, 0, 0, 1]  # user 2 has none left to give
+    assert np.bincount(split.test["user"]).tolist() == [0, 1, 2, 2]
 
 
 def test_last_out_follows_time_then_row_order() -> None:
@@ -153,14 +154,15 @@ def test_guarantees(
     try:
         split = SPLITS[name](data, test, valid, seed)
     except ValueError as error:  # refused, not returned with an empty part
-        assert "empty" in str(error) or "leave nothing" in str(error)
+        if not re.search("leaves (train|valid|test) empty|leave nothing to train on", str(error)):
+            raise
         return
     again = SPLITS[name](data, test, valid, seed)
     assert split.hash == again.hash
     assert len(split.train) > 0
     assert len(split.test) > 0
     assert (len(split.valid) > 0) == (valid > 0)
-    parts = [set(rows(split, part)) for part in ("train", "valid", "test")]
+    parts: list[set[int]] = [set(rows(split, part)) for part in ("train", "valid", "test")]
     given_rows = set(rows(split, "history")) - parts[0]
     assert parts[0] <= set(rows(split, "history"))
     disjoint = [*parts, given_rows]
@@ -206,9 +208,11 @@ def test_guarantees(
 @pytest.mark.parametrize("split", [random_split, cold_item_split, cold_user_split])
 def test_seeds_matter_and_leave_the_global_generator_alone(split: Callable[..., Split]) -> None:
     data = dataset([(u, i, 1 + u + i) for u in range(10) for i in range(10)])
-    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    np.random.seed(3)  # noqa: NPY002
+    expected = np.random.random()  # noqa: NPY002
+    np.random.seed(3)  # noqa: NPY002
     assert split(data, seed=0).hash == split(data, seed=0).hash != split(data, seed=1).hash
-    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    assert np.random.random() == expected  # noqa: NPY002
 
 
 # Bad arguments
@@ -228,7 +232,7 @@ GOOD = dataset([(u, i, 1 + i) for u in range(3) for i in range(5)])
         (lambda: time_split(dataset([(0, 0, 5), (0, 1, 5)])), "time split .* leaves test empty"),
         (lambda: random_split(GOOD, test=2), "test=2 is not a share"),
         (lambda: random_split(GOOD, seed=-1), "seed=-1 is not a whole number"),
-        (lambda: random_split(GOOD, seed=0.5), r"seed=0\.5 is not a whole number"),
+        (lambda: random_split(GOOD, seed=True), r"seed=True is not a whole number"),
         (lambda: random_split(dataset([(0, 0, 1), (1, 0, 1)])), "random split .* leaves test em"),
         (lambda: random_split(GOOD, test=0.9, valid=0.01), "leaves valid empty"),
         (lambda: last_out_split(dataset([(0, 0, 1), (1, 0, 1)])), "last-out .* leaves test empty"),
@@ -250,86 +254,26 @@ def test_bad_arguments_are_refused(call: Callable[[], Split], match: str) -> Non
 
 # Pinned contents: a change of library, seed handling or rounding shows here
 
-PINNED: list[tuple[Callable[..., Split], dict, str, int, int, int]] = [
-    (
-        time_split,
-        {},
-        "3d93ca0bfb40c7cb22c79f83d91dfa5be1cd180650f30e825c16fb07801f68b0",
-        80003,
-        0,
-        19997,
-    ),
-    (
-        time_split,
-        {"valid": 0.1},
-        "ddb3f195466930213cc3eac112f43ae8f1f2ef3cf263f474ae7ab0ee0772d961",
-        70001,
-        10002,
-        19997,
-    ),
-    (
-        random_split,
-        {},
-        "22db1c02a290594799e5559b48f77c7c1993bb3de2a11752efb45c389a538cd9",
-        74887,
-        0,
-        25113,
-    ),
+PINNED: list[tuple[Callable[..., Split], dict[str, Any], str, tuple[int, int, int]]] = [
+    (time_split, {}, "3d93ca0bfb40c7cb", (80003, 0, 19997)),
+    (time_split, {"valid": 0.1}, "ddb3f19546693021", (70001, 10002, 19997)),
+    (random_split, {}, "22db1c02a2905947", (74887, 0, 25113)),
     (
         random_split,
         {"test": 0.25, "valid": 0.05, "seed": 1},
-        "f5f38ed5e56373a5cdb99a9d066f61f4de6eb8b4588f5d3965019b402f36332e",
-        69895,
-        4992,
-        25113,
+        "f5f38ed5e56373a5",
+        (69895, 4992, 25113),
     ),
-    (
-        last_out_split,
-        {},
-        "ef3f14b8d5e602f97fdbe338318c303361f5aa83df8bdbb183a374d9a5d746e3",
-        99057,
-        0,
-        943,
-    ),
-    (
-        last_out_split,
-        {"valid": True},
-        "faee2b59a8bed290b348ce1f835a8333e0f480e831ce7e31914a07d85b49b227",
-        98114,
-        943,
-        943,
-    ),
-    (
-        cold_item_split,
-        {},
-        "7a3af71b4a7822346889cdd28d09f750bd25e09130d83033bb5e44eb181b2de5",
-        80420,
-        0,
-        19580,
-    ),
-    (
-        cold_item_split,
-        {"seed": 1, "valid": 0.1},
-        "17615ebcb2423de14ad4af47205f72c5d7f4d530ff7b02fea4ce8d795d936b76",
-        73591,
-        9741,
-        16668,
-    ),
-    (
-        cold_user_split,
-        {},
-        "7f46f99939ae3d62d23e31f57c5d0c57d9e4f327c5a9a0804058d19c31368af3",
-        81830,
-        0,
-        9036,
-    ),
+    (last_out_split, {}, "ef3f14b8d5e602f9", (99057, 0, 943)),
+    (last_out_split, {"valid": True}, "faee2b59a8bed290", (98114, 943, 943)),
+    (cold_item_split, {}, "7a3af71b4a782234", (80420, 0, 19580)),
+    (cold_item_split, {"seed": 1, "valid": 0.1}, "17615ebcb2423de1", (73591, 9741, 16668)),
+    (cold_user_split, {}, "7f46f99939ae3d62", (81830, 0, 9036)),
     (
         cold_user_split,
         {"seed": 1, "given": 0.2, "valid": 0.1},
-        "75c0c9570b7a1f71608858da9aead4661fa8eca9fecb2e7df963296bfc95e385",
-        72016,
-        7285,
-        15104,
+        "75c0c9570b7a1f71",
+        (72016, 7285, 15104),
     ),
 ]
 
@@ -340,16 +284,15 @@ def ml_100k() -> Dataset:
 
 
 @pytest.mark.component
-@pytest.mark.parametrize(("split", "options", "pinned", "train", "valid", "test"), PINNED)
+@pytest.mark.parametrize(("split", "options", "pinned", "sizes"), PINNED)
 def test_real_splits_are_pinned(
     ml_100k: Dataset,
     split: Callable[..., Split],
-    options: dict,
+    options: dict[str, Any],
     pinned: str,
-    train: int,
-    valid: int,
-    test: int,
+    sizes: tuple[int, int, int],
 ) -> None:
     first, second = split(ml_100k, **options), split(ml_100k, **options)
-    assert (len(first.train), len(first.valid), len(first.test)) == (train, valid, test)
-    assert first.hash == second.hash == pinned
+    assert (len(first.train), len(first.valid), len(first.test)) == sizes
+    assert first.hash == second.hash
+    assert first.hash[:16] == pinned
