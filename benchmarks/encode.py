@@ -50,8 +50,8 @@ def compare(title: str, texts: list[str], rounds: int) -> float:
     medians = {name: statistics.median(times) for name, times in took.items()}
     ratio = medians["sentence-transformers"] / medians["llmrec"]
     print(
-        f"{title}: {len(texts):,} texts ({len(set(texts)):,} distinct), {config.threads()} threads, "
-        f"{ours.precision}\n"
+        f"{title}: {len(texts):,} texts ({len(set(texts)):,} distinct), "
+        f"{config.threads()} threads, {ours.precision}\n"
         f"  medians: llmrec {medians['llmrec']:.2f} s, "
         f"sentence-transformers {medians['sentence-transformers']:.2f} s, ratio {ratio:.2f}x\n"
         f"  cosine to sentence-transformers: min {cosine.min():.5f}, mean {cosine.mean():.6f}",

@@ -395,10 +395,12 @@ def _write(
     def fits(n: int) -> bool:
         return count_tokens(render(n)) <= budget
 
+    if wording.left_out and fits(len(events)):  # the note may cost more than the last event
+        return render(len(events))
     low, high = 0, 1
-    while high < len(events) and fits(high):
+    while high <= len(events) and fits(high):
         low, high = high, 2 * high
-    high = min(high, len(events)) + 1  # invariant: low fits, high does not (or is past the end)
+    high = min(high, len(events) + 1)  # low fits, high does not or is past the end
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)

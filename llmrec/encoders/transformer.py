@@ -20,6 +20,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from llmrec import config, fetch
 from llmrec.encoders.base import Batch, Encoder, fingerprint_of, unit_rows
@@ -278,7 +280,6 @@ def convert_gguf(source: Path, target: Path) -> Path:
 
 
 def _write_converted(source: Path, folder: Path) -> None:
-    from safetensors.torch import save_file
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     where: dict[str, Any] = {"gguf_file": source.name, "trust_remote_code": False}
@@ -347,6 +348,6 @@ def _one_line(path: Path) -> Iterator[None]:
     """Turn the many errors of a loader into one line."""
     try:
         yield
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(f"cannot load the model in {path}: {reason[0]:.200}") from error

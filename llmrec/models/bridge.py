@@ -45,7 +45,7 @@ class Bridge(Recommender):
     map_: np.ndarray
     weights_: np.ndarray
 
-    def __init__(self, l2: float = 300.0, alpha: float = 1.0, keep_warm: bool = False) -> None:
+    def __init__(self, l2: float = 300.0, alpha: float = 3.0, keep_warm: bool = False) -> None:
         self.l2 = l2
         self.alpha = alpha
         self.keep_warm = keep_warm

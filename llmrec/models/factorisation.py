@@ -59,9 +59,9 @@ class ALS(_Factorisation):
 
     def __init__(
         self,
-        factors: int = 64,
-        regularization: float = 10.0,
-        alpha: float = 4.0,
+        factors: int = 32,
+        regularization: float = 20.0,
+        alpha: float = 2.0,
         iterations: int = 15,
         seed: int = 0,
     ) -> None:
@@ -128,10 +128,10 @@ class BPR(_Factorisation):
 
     def __init__(
         self,
-        factors: int = 64,
-        learning_rate: float = 0.05,
+        factors: int = 32,
+        learning_rate: float = 0.01,
         regularization: float = 0.01,
-        iterations: int = 100,
+        iterations: int = 30,
         seed: int = 0,
     ) -> None:
         self.factors = factors

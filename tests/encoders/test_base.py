@@ -1,4 +1,5 @@
-import multiprocessing
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -6,6 +7,15 @@ import pytest
 
 from llmrec.encoders import CachedEncoder, Encoder, RandomEncoder
 from llmrec.encoders.base import fingerprint_of, unit_rows
+
+FILL = """
+import sys
+from pathlib import Path
+from llmrec.encoders import CachedEncoder, RandomEncoder
+encoder, start = CachedEncoder(RandomEncoder(dim=16), Path(sys.argv[1])), int(sys.argv[2])
+for i in range(start, start + 60, 5):
+    encoder.encode([f"text {j}" for j in range(i, i + 5)])
+"""
 
 
 class Counting(RandomEncoder):
@@ -65,7 +75,7 @@ class TestEncode:
 
     @pytest.mark.parametrize("bad", [None, 3, b"a"])
     def test_not_a_string(self, bad):
-        with pytest.raises(ValueError, match="text 1 is .*not a string"):
+        with pytest.raises(ValueError, match=r"text 1 is .*not a string"):
             Letters().encode(["a", bad])
 
 
@@ -153,14 +163,8 @@ class TestCache:
         assert (one.asked, two.asked) == (["x"], ["y"])
 
     def test_two_processes_fill_one_folder(self, folder):
-        texts = [[f"text {i}" for i in range(start, start + 60)] for start in (0, 30)]
-        context = multiprocessing.get_context("spawn")
-        jobs = [context.Process(target=_fill, args=(folder, part)) for part in texts]
-        for job in jobs:
-            job.start()
-        for job in jobs:
-            job.join()
-        assert [job.exitcode for job in jobs] == [0, 0]
+        jobs = [subprocess.Popen([sys.executable, "-c", FILL, folder, str(s)]) for s in (0, 30)]
+        assert [job.wait(timeout=120) for job in jobs] == [0, 0]
         inner = Counting(dim=16)
         every = [f"text {i}" for i in range(90)]
         got = CachedEncoder(inner, folder).encode(every)
@@ -173,9 +177,3 @@ class TestCache:
         assert (encoder.name, encoder.dim) == ("random", 4)
         assert encoder.fingerprint == inner.fingerprint
         assert encoder.count_tokens("a b") == 2
-
-
-def _fill(folder, texts):
-    encoder = CachedEncoder(RandomEncoder(dim=16), folder)
-    for start in range(0, len(texts), 5):
-        encoder.encode(texts[start : start + 5])
