@@ -1,7 +1,7 @@
 """Sphinx extension of the book: no number is typed, every one comes from results/reference.json.
 
 Role ``{result}`key:.3f` `` prints one recorded number; an unknown key is a warning, and the build
-treats warnings as errors. Directives ``{claims-table}``, ``{status-table}`` and
+treats warnings as errors. Role ``{minutes}`04` `` prints what a chapter took. Directives ``{claims-table}``, ``{status-table}`` and
 ``{headline-table}`` write the tables of claims, of costs and of headline results.
 """
 
@@ -50,6 +50,20 @@ class Result(SphinxRole):
             logger.warning("result: %s", error, location=self.get_location(), type="llmrec")
             return [nodes.problematic(self.rawtext, f"{{result: {self.text}}}")], []
         return [nodes.inline(self.rawtext, text, classes=["result"])], []
+
+
+class Minutes(SphinxRole):
+    """Print how long a chapter took in the reference run: ``04`` gives "2.3 minutes"."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        layout, reference = _known(self.env)
+        self.env.note_dependency(str(layout.reference))
+        about = reference.chapters.get(f"ch{self.text}")
+        if about is None:
+            message = f"no run of chapter {self.text!r} is published"
+            logger.warning("minutes: %s", message, location=self.get_location(), type="llmrec")
+            return [nodes.problematic(self.rawtext, f"{{minutes: {self.text}}}")], []
+        return [nodes.inline(self.rawtext, f"{about['seconds'] / 60:.1f} minutes")], []
 
 
 class ClaimsTable(SphinxDirective):
@@ -191,6 +205,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the role and the directives."""
     app.llmrec_known = []  # type: ignore[attr-defined]
     app.add_role("result", Result())
+    app.add_role("minutes", Minutes())
     tables: dict[str, type[Directive]] = {
         "claims-table": ClaimsTable,
         "status-table": StatusTable,

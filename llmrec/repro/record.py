@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-Kind = Literal["exact", "metric", "time"]
+Kind = Literal["exact", "metric", "difference", "time"]
 T = TypeVar("T")
 
 RECORDS_VARIABLE = "LLMREC_RECORDS"
-KINDS = ("exact", "metric", "time")
+KINDS = ("exact", "metric", "difference", "time")
 LONGEST_LIST = 2000  # a longer array belongs in a hash or a summary, not in a reviewed JSON file
 
 _PREFIX = re.compile(r"ch\d\d(\.[a-z0-9_-]+)*")
@@ -51,10 +51,12 @@ class Recorder:
             Number, bool, string, or a small (nested) list or array of them; never NaN or infinite.
         kind:
             ``"exact"`` for counts, hashes and closed forms; ``"metric"`` for what may differ by
-            ``tolerance`` on another machine; ``"time"`` for what is reported and never checked.
+            ``tolerance`` on another machine; ``"difference"`` for a signed difference or a bound of
+            it, where 0 is an answer like any other; ``"time"`` for what is reported, never checked.
         tolerance:
-            Absolute, positive, for ``"metric"`` only, and smaller than ``|value|`` (for a list:
-            than its largest ``|value|``) unless the value is 0: otherwise a broken 0 would pass.
+            Absolute and positive, for ``"metric"`` and ``"difference"``. A metric's is smaller than
+            ``|value|`` (for a list: than its largest ``|value|``) unless the value is 0: otherwise
+            a broken 0 would pass.
 
         Raises
         ------
@@ -73,10 +75,12 @@ class Recorder:
             raise ValueError(f"record: {key} has kind {kind!r}: use one of {', '.join(KINDS)}")
         plain = _plain(key, value)
         entry: dict[str, Any] = {"kind": kind, "value": plain}
-        if kind == "metric":
-            entry["tolerance"] = _checked_tolerance(key, plain, tolerance)
+        if kind in ("metric", "difference"):
+            entry["tolerance"] = _checked_tolerance(key, plain, kind, tolerance)
         elif tolerance is not None:
-            raise ValueError(f"record: {key} is {kind}, and only a metric has a tolerance")
+            raise ValueError(
+                f"record: {key} is {kind}, and only a metric or a difference has a tolerance"
+            )
 
         chapter = self._chapter(key)
         before = chapter["records"].get(key)
@@ -164,17 +168,17 @@ def _plain(key: str, value: Any) -> Any:
     return plain
 
 
-def _checked_tolerance(key: str, value: Any, tolerance: Any) -> float:
+def _checked_tolerance(key: str, value: Any, kind: Kind, tolerance: Any) -> float:
     numbers = list(flat(value))
     if not numbers or any(isinstance(x, (bool, str)) for x in numbers):
-        raise ValueError(f"record: {key} is a metric and must be a number, not {value!r}")
+        raise ValueError(f"record: {key} is a {kind} and must be a number, not {value!r}")
     if tolerance is None:
-        raise ValueError(f"record: {key} is a metric: give its absolute tolerance")
+        raise ValueError(f"record: {key} is a {kind}: give its absolute tolerance")
     tolerance = float(tolerance)
     if not (math.isfinite(tolerance) and tolerance > 0):
         raise ValueError(f"record: {key} has tolerance {tolerance}: it must be positive and finite")
     largest = max(abs(x) for x in numbers)
-    if largest != 0 and tolerance >= largest:
+    if kind == "metric" and largest != 0 and tolerance >= largest:
         raise ValueError(
             f"record: {key} = {value!r} has tolerance {tolerance}, which would accept 0: "
             "make it smaller than the value, such as min(tolerance, abs(value) / 2)"

@@ -52,12 +52,14 @@ def build(clone):
 def test_pages_print_recorded_numbers_and_tables(build):
     page = (
         "# Page\n\nShare {result}`ch04.share:.3f`, {result}`ch04.share`, {result}`ch04.loss`, "
-        "{result}`ch04.share:.0%`.\n\n"
+        "{result}`ch04.share:.0%`; {minutes}`04`.\n\n"
         "```{claims-table}\n```\n\n```{status-table}\n```\n\n```{headline-table}\n```\n"
     )
     code, messages, html = build(page)
     assert (code, messages) == (0, "")
     assert re.findall(r'<span class="result">(.*?)</span>', html) == ["0.750", "0.75", "−12", "75%"]
+
+    assert "1.5 minutes" in html
 
     claims, costs, machine, headline = re.findall(r"<table.*?</table>", html, re.S)
     assert "supported" in claims
@@ -76,12 +78,13 @@ def test_pages_print_recorded_numbers_and_tables(build):
 @pytest.mark.parametrize(
     ("role", "message"),
     [
-        ("ch04.typo:.3f", "no number is recorded under 'ch04.typo'"),
-        ("ch04.loss:.3q", "format '.3q' does not fit -12"),
+        ("{result}`ch04.typo:.3f`", "no number is recorded under 'ch04.typo'"),
+        ("{result}`ch04.loss:.3q`", "format '.3q' does not fit -12"),
+        ("{minutes}`09`", "no run of chapter '09' is published"),
     ],
 )
 def test_a_number_that_cannot_be_printed_fails_the_build(build, role, message):
-    code, messages, html = build(f"# Page\n\n{{result}}`{role}`\n")
+    code, messages, html = build(f"# Page\n\n{role}\n")
     assert code != 0
     assert message in messages
     assert "index.md:3" in messages

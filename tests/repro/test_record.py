@@ -49,7 +49,7 @@ def test_refuses_a_key_of_another_form(record, key):
 @pytest.mark.parametrize(
     ("value", "options", "message"),
     [
-        (1, {"kind": "sum"}, "use one of exact, metric, time"),
+        (1, {"kind": "sum"}, "use one of exact, metric, difference, time"),
         (float("nan"), {}, "must be finite"),
         ([1.0, float("inf")], {}, "must be finite"),
         (np.float64("nan"), {"kind": "time"}, "must be finite"),
@@ -63,7 +63,10 @@ def test_refuses_a_key_of_another_form(record, key):
         ("text", {"kind": "metric", "tolerance": 0.1}, "must be a number"),
         (True, {"kind": "metric", "tolerance": 0.1}, "must be a number"),
         ([], {"kind": "metric", "tolerance": 0.1}, "must be a number"),
-        (3, {"tolerance": 0.1}, "only a metric has a tolerance"),
+        (3, {"tolerance": 0.1}, "only a metric or a difference has a tolerance"),
+        (0.001, {"kind": "difference"}, "give its absolute tolerance"),
+        (0.001, {"kind": "difference", "tolerance": 0}, "positive and finite"),
+        ("text", {"kind": "difference", "tolerance": 0.1}, "must be a number"),
         (list(range(LONGEST_LIST + 1)), {}, "record a summary or a hash"),
     ],
 )
@@ -81,6 +84,12 @@ def test_refuses_a_type_that_is_no_number_string_or_list(record, value):
 
 def test_zero_may_have_any_tolerance(record):
     record("ch04.zero", 0.0, kind="metric", tolerance=1e-6)
+
+
+def test_a_difference_may_lie_nearer_to_zero_than_its_tolerance(record, tmp_path):
+    record("ch04.low", -0.001, kind="difference", tolerance=0.005)
+    written = json.loads((tmp_path / "ch04.json").read_text())["records"]["ch04.low"]
+    assert written == {"kind": "difference", "value": -0.001, "tolerance": 0.005}
 
 
 def test_the_same_key_twice_must_be_the_same_value(record):

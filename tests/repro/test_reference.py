@@ -15,6 +15,7 @@ ENTRIES = {
     "ch04.ndcg": {"kind": "metric", "value": 0.25, "tolerance": 0.01},
     "ch04.zero": {"kind": "metric", "value": 0.0, "tolerance": 1e-6},
     "ch04.curve": {"kind": "metric", "value": [0.9, -0.5], "tolerance": 0.02},
+    "ch04.gap.low": {"kind": "difference", "value": -0.001, "tolerance": 0.005},
     "ch04.seconds": {"kind": "time", "value": 3.0},
 }
 REPOSITORY = Path(__file__).parents[2]
