@@ -30,7 +30,7 @@ def seconds(encode: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
 
 def compare(title: str, texts: list[str], rounds: int) -> float:
     """Print and return the ratio of medians, theirs over ours."""
-    ours = TransformerEncoder(fetch.get("minilm"))  # without the disk cache
+    ours = TransformerEncoder(fetch.get("minilm"), name="minilm")  # without the disk cache
     theirs = SentenceTransformer(str(fetch.get("minilm")), device="cpu")
     ours.encode(texts[:64]), theirs.encode(texts[:64])  # loading and warming up are not timed
     torch.set_num_threads(config.threads())

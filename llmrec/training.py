@@ -168,7 +168,7 @@ def seeded(seed: int) -> Iterator[np.random.Generator]:
 
 
 def minibatches(n: int, size: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield the positions 0…n−1 in random order, ``size`` at a time; the last batch may be short."""
+    """Yield positions 0…n−1 in random order, ``size`` at a time; the last batch may be short."""
     if size < 1:
         raise ValueError(f"batch_size={size} must be at least 1")
     order = generator.permutation(n)

@@ -20,7 +20,7 @@ BLOCK = 1 << 24  # scores held at once by recommend(): 64 MiB of float32
 
 @dataclass(frozen=True)
 class Features:
-    """Text vectors a model may use: ``items (n_items, d)`` and ``users (n_users, d)``, unit rows."""
+    """Text vectors a model may use: ``items (n_items, d)``, ``users (n_users, d)``, unit rows."""
 
     items: np.ndarray | None = None
     users: np.ndarray | None = None
@@ -66,7 +66,7 @@ class Recommender(ABC):
         """Return float32 ``(len(users), n_items)``, higher is better, for user codes."""
 
     def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
-        """Return float32 ``(m, n_items)`` scores for users known only by ``histories (m, n_items)``.
+        """Return float32 ``(m, n_items)`` scores for users known by ``histories (m, n_items)`` only.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class Recommender(ABC):
         return codes.astype(np.int64)
 
     def _histories(self, histories: sparse.csr_matrix) -> sparse.csr_matrix:
-        """Return histories as a float32 CSR matrix of the catalogue's width, or say what is wrong."""
+        """Return histories as float32 CSR of the catalogue's width, or say what is wrong."""
         self._check_fitted()
         matrix = sparse.csr_matrix(histories, dtype=np.float32)
         if matrix.shape[1] != self.seen_.shape[1]:

@@ -59,7 +59,7 @@ class EASE(Recommender):
 
 
 def ease_weights(x: sparse.csr_matrix, l2: float) -> np.ndarray:
-    """Return EASE's ``B`` as float64 ``(n_items, n_items)`` for a matrix ``x (n_users, n_items)``."""
+    """Return EASE's ``B``, float64 ``(n_items, n_items)``, for ``x (n_users, n_items)``."""
     if not l2 > 0:
         raise ValueError(f"EASE: l2={l2} must be positive, or the matrix has no inverse")
     n = x.shape[1]

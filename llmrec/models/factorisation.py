@@ -27,8 +27,8 @@ class _Factorisation(Recommender):
 class ALS(_Factorisation):
     """Weighted matrix factorisation of implicit feedback: ``s(u, i) = ⟨p_u, q_i⟩``.
 
-    Minimises ``Σ_ui c_ui (x_ui − ⟨p_u, q_i⟩)² + λ (Σ_u ‖p_u‖² + Σ_i ‖q_i‖²)`` over *all* cells, with
-    ``c_ui = α`` where ``x_ui = 1`` and 1 elsewhere, by solving for users and items in turn.
+    Minimises ``Σ_ui c_ui (x_ui − ⟨p_u, q_i⟩)² + λ (Σ_u ‖p_u‖² + Σ_i ‖q_i‖²)`` over *all* cells,
+    with ``c_ui = α`` where ``x_ui = 1`` and 1 elsewhere, by solving for users and items in turn.
 
     Parameters
     ----------
@@ -100,9 +100,10 @@ class ALS(_Factorisation):
 class BPR(_Factorisation):
     """Factorisation that learns to order pairs: ``s(u, i) = ⟨p_u, q_i⟩ + b_i``.
 
-    Minimises ``Σ −log σ(s(u, i) − s(u, j)) + λ‖θ‖²`` over taken items ``i`` and sampled items ``j`` that
-    the user did not take, by stochastic gradient descent on one thread (more would race, and two
-    runs would differ).
+    Minimises ``Σ −log σ(s(u, i) − s(u, j)) + λ‖θ‖²`` over taken items ``i`` and sampled items ``j``
+    that the user did not take, by stochastic gradient descent on one thread (more would race, and
+    two runs would differ). ``implicit`` draws ``j`` in proportion to its popularity, which punishes
+    popular items more than uniform sampling does: `TwoTower` with ``loss="bpr"`` draws uniformly.
 
     Parameters
     ----------
@@ -114,8 +115,8 @@ class BPR(_Factorisation):
     Attributes
     ----------
     user_factors_, item_factors_:
-        float32 ``(n_users, factors + 1)`` and ``(n_items, factors + 1)``; the last column holds 1 for
-        users and the bias for items. Zero rows for cold items, and for cold users but for the 1.
+        float32 ``(n_users, factors + 1)`` and ``(n_items, factors + 1)``; the last column holds 1
+        for users and the bias for items. Cold rows are zero but for the users' 1.
 
     References
     ----------

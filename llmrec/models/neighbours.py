@@ -16,8 +16,8 @@ class ItemKNN(Recommender):
     """Sum, over the history, the shrunk cosine between items: ``s(u, i) = Σ_j x_uj S_ji``.
 
     ``S_ji = ⟨x_j, x_i⟩ / (‖x_j‖ ‖x_i‖ + shrinkage)`` for columns ``x`` of the binary train matrix,
-    ``S_ii = 0``, and only the ``neighbours`` largest entries of each column are kept (ties go to the
-    smaller item code).
+    ``S_ii = 0``, and only the ``neighbours`` largest entries of each column are kept (ties go to
+    the smaller item code).
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class ItemKNN(Recommender):
 
 
 def _keep_largest(matrix: sparse.csc_matrix, k: int) -> sparse.csc_matrix:
-    """Return the matrix with the ``k`` largest positive entries of each column, smaller rows first."""
+    """Return the matrix with the ``k`` largest entries of each column; ties to smaller rows."""
     matrix.eliminate_zeros()
     matrix.sort_indices()
     owner = np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))

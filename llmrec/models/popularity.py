@@ -13,7 +13,7 @@ from llmrec.models.base import Features, Recommender
 
 
 class Popularity(Recommender):
-    """Score an item by the share of train users who took it: ``s(u, i) = |{v : x_vi = 1}| / n_users``.
+    """Score an item by the share of users who took it: ``s(u, i) = |{v : x_vi = 1}| / n_users``.
 
     Attributes
     ----------

@@ -57,5 +57,5 @@ class TextSimilarity(Recommender):
         return self.users_[self._codes(users)] @ self.items_.T
 
     def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
-        """Return the cosines to the mean of each history's item vectors, weighted by its entries."""
+        """Return cosines to the mean of each history's item vectors, weighted by its entries."""
         return mean_history(self._histories(histories), self.items_) @ self.items_.T

@@ -48,7 +48,8 @@ class Tower(nn.Module):
         self, known: np.ndarray, d: int, dim: int, inputs: str, activation: str, dropout: float
     ) -> None:
         super().__init__()
-        self.table = self.weight = None
+        self.table: nn.Parameter | None = None
+        self.weight: nn.Parameter | None = None
         if inputs != "text":
             rows = torch.from_numpy(known.astype(np.float32))[:, None]
             self.table = nn.Parameter(0.1 * torch.randn(len(known), dim) * rows)
@@ -59,7 +60,7 @@ class Tower(nn.Module):
         self.activation = activation
 
     def forward(self, codes: Tensor | None, text: Tensor | None) -> Tensor:
-        z = self.bias  # (dim,)
+        z: Tensor = self.bias  # (dim,)
         if self.table is not None and codes is not None:  # without a code the table adds zero
             z = z + self.table[codes]  # (B, dim)
         if self.weight is not None and text is not None:
@@ -247,7 +248,7 @@ class TwoTower(Recommender):
             )
 
     def _prepare_text(self, split: Split, features: Features, warm_items: np.ndarray) -> None:
-        """Set the items' centred unit vectors and, of users described by text of their own, theirs."""
+        """Set the items' centred unit vectors and the users': their own text, or their mean."""
         self._item_text: np.ndarray | None = None
         self._user_text: np.ndarray | None = None
         self._own_user_text = False
@@ -345,10 +346,10 @@ class _Loss:
 def hold_out(
     histories: sparse.csr_matrix, share: float, generator: np.random.Generator
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """Split each row at random into ``(known, targets)``, disjoint; targets hold at least one item.
+    """Split each row at random into disjoint ``(known, targets)``, targets never empty.
 
-    A row of ``n`` items gives ``max(1, round(share · n))`` targets, so that a user with one item has
-    an empty known part.
+    A row of ``n`` items gives ``max(1, round(share · n))`` targets, so that a user with one item
+    has an empty known part.
     """
     sizes = np.diff(histories.indptr)
     owner = np.repeat(np.arange(len(sizes)), sizes)

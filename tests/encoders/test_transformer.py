@@ -235,7 +235,7 @@ class TestSmolLM2:
         a, b = mean.encode(SENTENCES), last.encode(SENTENCES)
         assert mean.dim == 576
         assert mean.fingerprint != last.fingerprint
-        assert (a * b).sum(axis=1).max() < 0.99
+        assert (a * b)[:4].sum(axis=1).max() < 0.99  # a text of one token is its own mean
         assert a[0] @ a[1] > a[0] @ a[2]
         centred = a - a.mean(axis=0)  # without the common direction
         assert centred[0] @ centred[1] > 0 > centred[0] @ centred[2]
