@@ -16,7 +16,7 @@ THREADS_VARIABLE = "LLMREC_THREADS"
 
 
 def cache_dir() -> Path:
-    """Return the cache folder, created if absent: ``$LLMREC_CACHE``, else the user's cache folder."""
+    """Return the cache folder, made if absent: ``$LLMREC_CACHE``, else the user's cache folder."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         path = Path(chosen).expanduser()

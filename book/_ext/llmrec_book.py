@@ -1,8 +1,8 @@
 """Sphinx extension of the book: no number is typed, every one comes from results/reference.json.
 
-Role ``{result}`key:.3f` `` prints one recorded number; an unknown key is a warning, and the build
-treats warnings as errors. Role ``{minutes}`04` `` prints what a chapter took. Directives ``{claims-table}``, ``{status-table}`` and
-``{headline-table}`` write the tables of claims, of costs and of headline results.
+Role ``{result}`key:.3f` `` prints one recorded number, ``{minutes}`04` `` what a chapter took; an
+unknown key is a warning, and the build treats warnings as errors. Directives ``{claims-table}``,
+``{status-table}`` and ``{headline-table}`` write the tables of claims, costs and headline results.
 """
 
 from __future__ import annotations

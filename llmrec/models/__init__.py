@@ -1,7 +1,7 @@
 """Recommenders, one a file, all with the contract of `Recommender`."""
 
 from llmrec.models.article import ArticleModel, ArticleNet
-from llmrec.models.base import Features, Recommender, top_k
+from llmrec.models.base import Features, NotFittedError, Recommender, top_k
 from llmrec.models.bridge import Bridge
 from llmrec.models.ease import EASE
 from llmrec.models.factorisation import ALS, BPR
@@ -19,6 +19,7 @@ __all__ = [
     "Bridge",
     "Features",
     "ItemKNN",
+    "NotFittedError",
     "Popularity",
     "Recommender",
     "TextSimilarity",

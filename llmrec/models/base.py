@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from scipy import sparse
@@ -24,6 +24,10 @@ class Features:
 
     items: np.ndarray | None = None
     users: np.ndarray | None = None
+
+
+class NotFittedError(ValueError, AttributeError):
+    """Learned state was asked for before `Recommender.fit`; hasattr() still answers False."""
 
 
 class Recommender(ABC):
@@ -66,7 +70,7 @@ class Recommender(ABC):
         """Return float32 ``(len(users), n_items)``, higher is better, for user codes."""
 
     def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
-        """Return float32 ``(m, n_items)`` scores for users known by ``histories (m, n_items)`` only.
+        """Return float32 ``(m, n_items)`` scores for users known by ``(m, n_items)`` histories.
 
         Raises
         ------
@@ -120,13 +124,14 @@ class Recommender(ABC):
         inside = ", ".join(f"{name}={value!r}" for name, value in self.params.items())
         return f"{type(self).__name__}({inside})"
 
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "seen_"):
-            raise ValueError(f"{type(self).__name__} is not fitted: call fit(split) first")
+    def __getattr__(self, name: str) -> NoReturn:
+        """Say "not fitted" when learned state is asked for before `fit` (only misses come here)."""
+        if name.endswith("_") and not name.startswith("_") and "seen_" not in vars(self):
+            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit(split) first")
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def _codes(self, users: np.ndarray) -> np.ndarray:
         """Return user codes as int64, or say which one is unknown."""
-        self._check_fitted()
         codes = np.asarray(users)
         if codes.ndim != 1 or (codes.size and codes.dtype.kind not in "iu"):
             raise ValueError(
@@ -144,7 +149,6 @@ class Recommender(ABC):
 
     def _histories(self, histories: sparse.csr_matrix) -> sparse.csr_matrix:
         """Return histories as float32 CSR of the catalogue's width, or say what is wrong."""
-        self._check_fitted()
         matrix = sparse.csr_matrix(histories, dtype=np.float32)
         if matrix.shape[1] != self.seen_.shape[1]:
             raise ValueError(

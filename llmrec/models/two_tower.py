@@ -144,7 +144,7 @@ class TwoTower(Recommender):
         temperature: float = 1.0,
         holdout: float = 0.5,
         dropout: float = 0.5,
-        weight_decay: float = 0.0,
+        weight_decay: float = 1.0,
         lr: float = 0.01,
         epochs: int = 20,
         batch_size: int = 128,

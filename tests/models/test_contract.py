@@ -1,0 +1,217 @@
+"""One contract, inherited by every model, on a rectangular matrix with a known right answer."""
+
+import inspect
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from llmrec.models import (
+    ALS,
+    BPR,
+    EASE,
+    ArticleModel,
+    Bridge,
+    Features,
+    ItemKNN,
+    Popularity,
+    TextSimilarity,
+    TwoTower,
+)
+
+N_USERS, N_ITEMS = 30, 50
+COLD_ITEMS, COLD_USERS = [47, 48, 49], [27, 28, 29]
+SMALL = {"dim": 8, "epochs": 20, "batch_size": 8, "lr": 0.02, "dropout": 0.0, "weight_decay": 0.1}
+
+FACTORIES = {
+    "popularity": lambda: Popularity(),
+    "itemknn": lambda: ItemKNN(neighbours=20),
+    "ease": lambda: EASE(l2=5.0),
+    "als": lambda: ALS(factors=6, regularization=0.1, seed=1),
+    "bpr": lambda: BPR(factors=6, learning_rate=0.1, regularization=0.001, iterations=200, seed=1),
+    "article": lambda: ArticleModel(dim=4, epochs=2, seed=1),
+    "text": lambda: TextSimilarity(),
+    "bridge": lambda: Bridge(l2=5.0, alpha=0.1),
+    "bridge-keep": lambda: Bridge(l2=5.0, alpha=0.1, keep_warm=True),
+    "tower-text": lambda: TwoTower(**SMALL, inputs="text", seed=1),
+    "tower-identity": lambda: TwoTower(**SMALL | {"lr": 0.05}, inputs="identity", seed=1),
+    "tower-both": lambda: TwoTower(**SMALL, inputs="both", seed=1),
+    "tower-bpr": lambda: TwoTower(**SMALL, inputs="text", loss="bpr", seed=1),
+    "tower-bce": lambda: TwoTower(**SMALL, inputs="text", loss="bce", activation="gelu", seed=1),
+}
+IMPERSONAL = {"popularity", "article"}
+NO_FOLD_IN = {"bpr", "tower-identity"}
+READS_TEXT = {"text", "bridge", "bridge-keep", "tower-text", "tower-both", "tower-bpr", "tower-bce"}
+EVERYBODY = np.arange(N_USERS)
+WARM_USERS = np.setdiff1d(EVERYBODY, COLD_USERS)
+
+
+@pytest.fixture(scope="module", params=FACTORIES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def model(name, planted, features):
+    return FACTORIES[name]().fit(planted, features)
+
+
+def test_init_only_stores_its_arguments(name):
+    model = FACTORIES[name]()
+    assert vars(model) == model.params
+    assert list(model.params) == list(inspect.signature(type(model)).parameters)
+    assert repr(model) == repr(FACTORIES[name]())
+    assert repr(model).startswith(f"{type(model).__name__}(")
+    assert type(model)(**model.params).params == model.params
+
+
+def test_fit_returns_self_and_leaves_the_arguments_alone(name, planted, features):
+    model = FACTORIES[name]()
+    before = dict(model.params)
+    assert model.fit(planted, features) is model
+    assert model.params == before
+    learned = set(vars(model)) - set(before)
+    assert all(key.endswith("_") or key.startswith("_") for key in learned)
+
+
+def test_scores_are_finite_float32_of_the_right_shape(model):
+    scores = model.score(EVERYBODY)
+    assert scores.shape == (N_USERS, N_ITEMS)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()  # cold users and cold items too
+    assert model.score(np.array([], np.int64)).shape == (0, N_ITEMS)
+
+
+def test_batch_equals_single(model):
+    batch = model.score(EVERYBODY)
+    single = np.vstack([model.score(np.array([user])) for user in EVERYBODY])
+    np.testing.assert_allclose(batch, single, rtol=1e-5, atol=1e-6)
+    items, _ = model.recommend(EVERYBODY, 5)
+    for user in (0, 13, 26):
+        scores = batch[user, items[user]]
+        gaps = np.diff(np.sort(batch[user]))
+        if gaps[gaps > 0].min() > 1e-5:  # rounding may not reorder these
+            assert model.recommend(np.array([user]), 5)[0].tolist() == [items[user].tolist()]
+        assert (np.diff(scores) <= 0).all()
+
+
+def test_order_of_users_does_not_matter(model):
+    order = np.random.default_rng(0).permutation(N_USERS)
+    np.testing.assert_allclose(
+        model.score(order), model.score(EVERYBODY)[order], rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        model.score(np.array([4, 4])), model.score(EVERYBODY)[[4, 4]], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_seen_items_are_never_recommended_and_all_others_are(model, planted):
+    items, scores = model.recommend(EVERYBODY, N_ITEMS + 2)
+    assert items.dtype == np.int64
+    assert scores.dtype == np.float32
+    for user in EVERYBODY:
+        seen = planted.history.loc[planted.history["user"] == user, "item"]
+        listed = items[user][items[user] >= 0]
+        assert sorted(listed) == sorted(set(range(N_ITEMS)) - set(seen))
+        padding = slice(len(listed), None)
+        assert (items[user][padding] == -1).all()
+        assert np.isneginf(scores[user][padding]).all()
+        assert (np.diff(scores[user][: len(listed)]) <= 0).all()
+
+
+def test_same_seed_same_bits(name, model, planted, features):
+    again = FACTORIES[name]().fit(planted, features)
+    assert np.array_equal(again.score(EVERYBODY), model.score(EVERYBODY))
+
+
+def test_planted_group_is_recovered(name, model, planted):
+    items, _ = model.recommend(WARM_USERS, 3)
+    if name in IMPERSONAL:  # the right answer: one order for everybody
+        full = model.score(EVERYBODY)
+        order = np.argsort(-full[0], kind="stable")
+        assert (np.diff(full[:, order], axis=1) <= 0).all()
+    else:
+        share = (items % 3 == WARM_USERS[:, None] % 3).mean()
+        assert share > 0.95, f"{share:.2f} of the lists lie in the user's group (chance: 0.33)"
+
+
+def test_cold_items_are_found_by_models_that_read_text(name, model):
+    cold = model.score(WARM_USERS)[:, COLD_ITEMS]
+    right = np.array(COLD_ITEMS)[cold.argmax(axis=1)] % 3 == WARM_USERS % 3
+    if name in READS_TEXT:
+        assert right.mean() > 0.95
+
+
+def test_fold_in_serves_users_unseen_in_training(name, model, planted):
+    histories = planted.matrix("history")[COLD_USERS]
+    if name in NO_FOLD_IN:
+        with pytest.raises(NotImplementedError, match="cannot score users unseen in training"):
+            model.fold_in(histories)
+        return
+    scores = model.fold_in(histories)
+    assert scores.shape == (len(COLD_USERS), N_ITEMS)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+    empty = model.fold_in(sparse.csr_matrix((2, N_ITEMS), dtype=np.float32))
+    assert np.isfinite(empty).all()
+    if name not in IMPERSONAL:
+        scores[histories.nonzero()] = -np.inf
+        assert (scores.argmax(axis=1) % 3 == np.array(COLD_USERS) % 3).all()
+
+
+def test_unknown_and_malformed_users_are_refused(model):
+    with pytest.raises(ValueError, match=r"unknown user code 30: .* 0 to 29"):
+        model.score(np.array([0, 30]))
+    with pytest.raises(ValueError, match="unknown user code -1"):
+        model.recommend(np.array([-1]))
+    with pytest.raises(ValueError, match="integer user codes"):
+        model.score(np.array([[0, 1]]))
+    with pytest.raises(ValueError, match="integer user codes"):
+        model.score(np.array(["u1"]))
+
+
+@pytest.mark.parametrize("k", [0, -3, 2.5])
+def test_bad_k_is_refused(model, k):
+    with pytest.raises(ValueError, match=f"k={k} must be a whole number of at least 1"):
+        model.recommend(np.array([0]), k)
+
+
+def test_unfitted_model_says_so(name):
+    model = FACTORIES[name]()
+    with pytest.raises(ValueError, match=r"is not fitted: call fit\(split\) first"):
+        model.score(np.array([0]))
+    with pytest.raises(ValueError, match="is not fitted"):
+        model.recommend(np.array([0]), 3)
+    assert not hasattr(model, "seen_")
+    with pytest.raises(ValueError, match="is not fitted"):
+        model.fold_in(sparse.csr_matrix((1, N_ITEMS))) if name not in NO_FOLD_IN else model.seen_
+
+
+def test_empty_train_part_is_refused(name, split_of, features):
+    with pytest.raises(ValueError, match="'planted' has no train interactions"):
+        FACTORIES[name]().fit(split_of([], N_USERS, N_ITEMS), features)
+
+
+def test_bad_histories_are_refused(name, model):
+    if name == "bpr":  # refuses every history, see test_fold_in
+        return
+    with pytest.raises(ValueError, match="have 49 columns but the catalogue has 50"):
+        model.fold_in(sparse.csr_matrix((1, 49)))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        model.fold_in(sparse.csr_matrix(np.full((1, 50), np.nan)))
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        (None, r"needs items vectors: pass fit\(split, Features\(items="),
+        (np.ones((49, 8)), r"shape \(49, 8\), expected \(50, d\)"),
+        (np.ones(50), r"shape \(50,\), expected \(50, d\)"),
+        (np.full((50, 2), "x"), "expected numbers"),
+        (np.where(np.arange(50)[:, None] == 7, np.nan, np.ones((50, 2))), "row 7 hold NaN"),
+    ],
+)
+@pytest.mark.parametrize("reader", sorted(READS_TEXT))
+def test_bad_item_vectors_are_refused(reader, planted, vectors, message):
+    with pytest.raises(ValueError, match=message):
+        FACTORIES[reader]().fit(planted, Features(items=vectors))

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+from scipy import sparse
+
+from llmrec.models import Features, TextSimilarity
+
+ITEMS = np.array([[1, 0], [0, 1], [0.6, 0.8], [0, 0]], np.float32)
+
+
+def test_hand_example(split_of):
+    split = split_of([(0, 0), (1, 0), (1, 1)], 3, 4)
+    scores = TextSimilarity().fit(split, Features(ITEMS)).score(np.arange(3))
+    half = 0.5**0.5
+    expected = [[1, 0, 0.6, 0], [half, half, 1.4 * half, 0], [0, 0, 0, 0]]  # user 2: no history
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+
+
+def test_weights_pull_the_mean(split_of):
+    split = split_of([(0, 0), (0, 1)], 1, 4, weights=[3, 4])
+    weighted = TextSimilarity(weighted=True).fit(split, Features(ITEMS))
+    np.testing.assert_allclose(weighted.score(np.array([0])), [[0.6, 0.8, 1.0, 0.0]], atol=1e-6)
+    folded = weighted.fold_in(sparse.csr_matrix(np.array([[3.0, 4.0, 0, 0]])))
+    np.testing.assert_allclose(folded, weighted.score(np.array([0])), atol=1e-6)
+
+
+def test_user_vectors_replace_the_mean(split_of):
+    split = split_of([(0, 0)], 1, 4)
+    features = Features(ITEMS, users=np.array([[0.0, 2.0]]))
+    scores = TextSimilarity().fit(split, features).score(np.array([0]))
+    np.testing.assert_allclose(scores, [[0, 1, 0.8, 0]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [
+        (np.ones((1, 3)), "users vectors have 3 dimensions but items have 2"),
+        (np.ones((2, 2)), r"users vectors have shape \(2, 2\), expected \(1, d\)"),
+        (np.full((1, 2), np.inf), "users vectors of row 0 hold NaN or infinity"),
+    ],
+)
+def test_bad_user_vectors(split_of, users, message):
+    with pytest.raises(ValueError, match=message):
+        TextSimilarity().fit(split_of([(0, 0)], 1, 4), Features(ITEMS, users=users))
