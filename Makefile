@@ -12,6 +12,8 @@ export LLMREC_THREADS ?= 2
 export OMP_NUM_THREADS := $(LLMREC_THREADS)
 export OPENBLAS_NUM_THREADS := $(LLMREC_THREADS)
 export MKL_NUM_THREADS := $(LLMREC_THREADS)
+# Threads that wait must not hold the core of one that works: on a shared machine that is half the time.
+export OMP_WAIT_POLICY := PASSIVE
 export PYTHONHASHSEED := 0
 export TOKENIZERS_PARALLELISM := false
 

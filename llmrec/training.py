@@ -15,7 +15,7 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from llmrec import config
 

@@ -262,6 +262,7 @@ def _surroundings(records: Path) -> Iterator[None]:
         wanted = {
             "JUPYTER_PATH": scratch,
             "PYTHONHASHSEED": "0",
+            "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads must not hold the core of a busy one
             "TQDM_DISABLE": "1",  # a bar in an output would differ from run to run
             RECORDS_VARIABLE: str(records),
             **dict.fromkeys(THREAD_VARIABLES, threads),
