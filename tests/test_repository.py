@@ -25,6 +25,7 @@ LAYERS = (
     "fetch",
     "data",
     "text",
+    "vectors",
     "encoders",
     "training",
     "models",

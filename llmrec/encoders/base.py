@@ -20,6 +20,7 @@ from safetensors.numpy import load, save
 from tqdm import tqdm
 
 from llmrec import config
+from llmrec.vectors import unit_rows
 
 Batch = tuple[np.ndarray, np.ndarray]  # positions (b,), vectors (b, d)
 
@@ -95,13 +96,6 @@ def _distinct(texts: Sequence[str]) -> dict[str, int]:
         if text.strip():
             places.setdefault(text, len(places))
     return places
-
-
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Divide each row by its Euclidean norm, in float64; zero rows stay zero."""
-    rows = np.asarray(vectors, np.float64)
-    norms = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
-    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0).astype(np.float32)
 
 
 class CachedEncoder(Encoder):

@@ -24,7 +24,8 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from llmrec import config, fetch
-from llmrec.encoders.base import Batch, Encoder, fingerprint_of, unit_rows
+from llmrec.encoders.base import Batch, Encoder, fingerprint_of
+from llmrec.vectors import unit_rows
 
 Pooling = Literal["mean", "last"]
 Precision = Literal["auto", "bfloat16", "float32"]

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from llmrec.data import Split
+from llmrec.vectors import unit_rows
 
 BLOCK = 1 << 24  # scores held at once by recommend(): 64 MiB of float32
 
@@ -211,12 +212,6 @@ def check_vectors(vectors: np.ndarray | None, rows: int, what: str, model: str) 
     return np.ascontiguousarray(out, np.float32)
 
 
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Return each row divided by its Euclidean length; a zero row stays zero."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-
-
 def mean_history(histories: sparse.csr_matrix, items: np.ndarray) -> np.ndarray:
     """Return the unit vector along the weighted mean of each history's item vectors.
 
@@ -225,4 +220,4 @@ def mean_history(histories: sparse.csr_matrix, items: np.ndarray) -> np.ndarray:
 
     Introduced in chapter 4.
     """
-    return unit_rows(np.asarray(histories @ items, np.float32))
+    return unit_rows(histories @ items)

@@ -9,7 +9,8 @@ import numpy as np
 from scipy import sparse
 
 from llmrec.data import Split
-from llmrec.models.base import Features, Recommender, check_vectors, mean_history, unit_rows
+from llmrec.models.base import Features, Recommender, check_vectors, mean_history
+from llmrec.vectors import unit_rows
 
 
 class TextSimilarity(Recommender):

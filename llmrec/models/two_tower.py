@@ -15,9 +15,10 @@ from torch.nn import functional as F
 
 from llmrec import config
 from llmrec.data import Split
-from llmrec.models.base import Features, Recommender, check_vectors, mean_history, top_k, unit_rows
+from llmrec.models.base import Features, Recommender, check_vectors, mean_history, top_k
 from llmrec.training import NegativeSampler, bpr_loss, minibatches, seeded, softmax_loss, train
 from llmrec.training import bce_loss as bce
+from llmrec.vectors import unit_rows
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda z: z,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from llmrec.encoders import CachedEncoder, Encoder, RandomEncoder
-from llmrec.encoders.base import fingerprint_of, unit_rows
+from llmrec.encoders.base import fingerprint_of
 
 FILL = """
 import sys
@@ -77,13 +77,6 @@ class TestEncode:
     def test_not_a_string(self, bad):
         with pytest.raises(ValueError, match=r"text 1 is .*not a string"):
             Letters().encode(["a", bad])
-
-
-def test_unit_rows_keep_zero_rows():
-    assert unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist() == [
-        [0.6000000238418579, 0.800000011920929],
-        [0, 0],
-    ]
 
 
 def test_fingerprint_depends_on_facts_not_their_order():

@@ -3,7 +3,7 @@ import pytest
 from scipy import sparse
 
 from llmrec.models import Features, Popularity, TextSimilarity, top_k
-from llmrec.models.base import mean_history, unit_rows
+from llmrec.models.base import mean_history
 
 
 def test_top_k_breaks_ties_by_item_code_and_pads():
@@ -49,10 +49,6 @@ def test_a_failed_fit_leaves_the_model_unfitted(planted):
         model.score(np.array([0]))
     with pytest.raises(AttributeError, match="TextSimilarity has no attribute 'scroe'"):
         _ = model.scroe
-
-
-def test_unit_rows_keep_a_zero_row():
-    assert unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist() == [[0.6, 0.8], [0.0, 0.0]]
 
 
 def test_mean_history_by_hand():
