@@ -57,7 +57,8 @@ unit: fetch
 # Every notebook in the profile of the committed outputs; its numbers are held against the reference.
 notebooks: fetch
 	rm -rf _run/nbval
-	LLMREC_RECORDS=$(CURDIR)/_run/nbval $(BIN)/pytest --nbval-lax --nbval-cell-timeout=900 -o timeout=0 -p no:cacheprovider notebooks
+	printf '%s\n' notebooks/*.ipynb | LLMREC_RECORDS=$(CURDIR)/_run/nbval xargs -n 1 -P 2 \
+	    $(BIN)/pytest --nbval-lax --nbval-cell-timeout=900 -o timeout=0 -p no:cacheprovider
 	$(BIN)/llmrec check _run/nbval
 
 smoke: fetch

@@ -78,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--seed", type=int, help="default: each notebook's own")
     _add_only(reproduce)
     reproduce.add_argument("--force", action="store_true", help="run what is finished, too")
+    reproduce.add_argument(
+        "--jobs",
+        type=int,
+        default=min(4, os.cpu_count() or 1),
+        metavar="N",
+        help="notebooks at once (default: one a core, four at most)",
+    )
     _add_strict(reproduce)
 
     publish = add("publish", "commands:publish", "Move a finished run into the repository.")

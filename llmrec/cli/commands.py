@@ -29,7 +29,9 @@ def fetch(names: list[str], only_list: bool) -> int:
     return 0
 
 
-def reproduce(profile: str, seed: int | None, only: list[str], force: bool, strict: bool) -> int:
+def reproduce(
+    profile: str, seed: int | None, only: list[str], force: bool, strict: bool, jobs: int
+) -> int:
     """Run notebooks, compare, report; 1 when a notebook or a number failed."""
     from rich.console import Console
 
@@ -38,7 +40,7 @@ def reproduce(profile: str, seed: int | None, only: list[str], force: bool, stri
     from llmrec.repro.runner import reproduce as run
 
     layout = Layout.find()
-    runs = run(layout, profile, seed=seed, only=only, force=force)
+    runs = run(layout, profile, seed=seed, only=only, force=force, jobs=jobs)
     report = check_run(layout, profile, runs, strict=strict)
     report.show(Console())
     where = layout.run(profile).relative_to(layout.root) / "report.md"

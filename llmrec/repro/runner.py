@@ -1,4 +1,4 @@
-"""Run the notebooks with papermill, one fresh kernel each, never over their source.
+"""Run the notebooks with papermill, one fresh kernel each, side by side, never over their source.
 
 Introduced in chapter 4.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ast
 import json
+import multiprocessing
 import os
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,6 +65,7 @@ def reproduce(
     seed: int | None = None,
     only: Iterable[str] = (),
     force: bool = False,
+    jobs: int = 1,
     say: Callable[[str], None] = print,
 ) -> dict[str, ChapterRun]:
     """Run notebooks into ``_run/<profile>/`` and return the outcome by chapter.
@@ -78,16 +81,22 @@ def reproduce(
         Chapter numbers, such as ``["04"]``; empty means all.
     force:
         Run even what is finished.
+    jobs:
+        How many notebooks may run at once. Each has its own process, so the numbers do not depend
+        on it; the seconds do.
     say:
         Receives one line a chapter.
 
     Raises
     ------
     ValueError
-        When a notebook does not declare these parameters, or chapter or profile is unknown.
+        When a notebook does not declare these parameters, chapter or profile is unknown, or
+        ``jobs`` is below 1.
     """
     if profile not in PROFILES:
         raise ValueError(f"unknown profile {profile!r}: choose from {', '.join(PROFILES)}")
+    if jobs < 1:
+        raise ValueError(f"jobs={jobs} must be at least 1")
     given: dict[str, Any] = {"profile": profile} | ({} if seed is None else {"seed": seed})
     notebooks = layout.notebooks(only)
     if not notebooks:
@@ -95,16 +104,20 @@ def reproduce(
     defaults = {chapter: check_parameters(path, given) for chapter, path in notebooks.items()}
     _forget_gone_chapters(layout, profile)
     snapshot, done = Snapshot.take(layout.package), finished_runs(layout, profile)
-    runs = {}
+    runs: dict[str, ChapterRun] = {}
+    waiting: list[tuple[Any, ...]] = []
     for chapter, path in notebooks.items():
         used = defaults[chapter].get("seed") if seed is None else seed
         run = done.get(chapter)
         if run and not force and run.seed == used and run.current(snapshot, path):
             say(f"{path.stem}: finished before, not run again ({_took(run)})")
+            runs[chapter] = run
         else:
-            run = _run_chapter(layout, chapter, path, given, used, snapshot)
-            say(f"{path.stem}: {run.error or _took(run)}")
+            waiting.append((layout, chapter, path, given, used, snapshot, len(waiting)))
+    for chapter, run in _run_chapters(waiting, jobs):
+        say(f"{run.notebook}: {run.error or _took(run)}")
         runs[chapter] = run
+    runs = dict(sorted(runs.items()))
     if not any(run.error for run in runs.values()):
         run_reference(layout, profile).save(layout.run(profile) / "results.json")
     return runs
@@ -180,6 +193,15 @@ def _forget_gone_chapters(layout: Layout, profile: str) -> None:
                 path.unlink()
 
 
+def _run_chapters(waiting: list[tuple[Any, ...]], jobs: int) -> Iterator[tuple[str, ChapterRun]]:
+    """Yield each chapter's outcome as it ends; a process each, so that memory is told apart."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(waiting)) or 1, spawn) as pool:
+        futures = {pool.submit(_run_chapter, *arguments): arguments[1] for arguments in waiting}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+
 def _run_chapter(
     layout: Layout,
     chapter: str,
@@ -187,6 +209,7 @@ def _run_chapter(
     given: Mapping[str, Any],
     seed: int | None,
     snapshot: Snapshot,
+    position: int,
 ) -> ChapterRun:
     """Execute one notebook and leave its outcome in the state folder."""
     folder = layout.run(given["profile"])
@@ -198,7 +221,7 @@ def _run_chapter(
 
     start = time.perf_counter()
     with _surroundings(records), _PeakMemory() as memory:
-        error = _execute(source, folder / source.name, given)
+        error = _execute(source, folder / source.name, given, position)
     modules = read_records(records).modules.get(chapter, [])
     run = ChapterRun(
         notebook=source.stem,
@@ -213,13 +236,15 @@ def _run_chapter(
     return run
 
 
-def _execute(source: Path, target: Path, given: Mapping[str, Any]) -> str | None:
+def _execute(source: Path, target: Path, given: Mapping[str, Any], position: int) -> str | None:
     """Run one notebook with papermill; return None, or one line about the cell that failed."""
     import papermill
     from nbclient.exceptions import DeadKernelError
     from traitlets.config import Config
 
-    bar = {"desc": source.stem, "leave": False} if sys.stderr.isatty() else False
+    bar: Any = False
+    if sys.stderr.isatty():
+        bar = {"desc": source.stem, "leave": False, "position": position}
     try:
         papermill.execute_notebook(
             str(source),
