@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from llmrec.repro.layout import Layout
+from llmrec.repro.record import record
 from llmrec.repro.reference import Records
 
 VERDICTS = ("supported", "partly", "refuted", "not testable here", "not yet tested")
@@ -105,6 +107,21 @@ def load_claims(path: Path) -> list[Claim]:
         if [claim.id for claim in claims].count(name) > 1:
             raise ValueError(f"{path.name}: two claims are named {name}")
     return claims
+
+
+def current_verdicts() -> dict[str, str]:
+    """Return claim → verdict from what this process has recorded: for a notebook's own verdict.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the working folder is not inside a clone of the book.
+    """
+    entries: dict[str, Any] = {}
+    for chapter in record.chapters.values():
+        entries |= chapter["records"]
+    claims = load_claims(Layout.find().claims)
+    return {claim.id: claim.verdict(Records(entries)) for claim in claims}
 
 
 def _claim(entry: Mapping[str, Any]) -> Claim:

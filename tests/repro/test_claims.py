@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from llmrec.repro.claims import Claim, evaluate, keys_of, load_claims
+from llmrec.repro.claims import Claim, current_verdicts, evaluate, keys_of, load_claims
+from llmrec.repro.record import Recorder
 from llmrec.repro.reference import Records
 
 CLAIMS = Path(__file__).parents[2] / "book" / "claims.yml"
@@ -174,3 +175,13 @@ def test_the_printed_program_is_judged_by_its_ranking(tau, low, high, verdict):
         f"ch06.claim.c14.{name}": {"kind": "exact", "value": v} for name, v in values.items()
     }
     assert c14.verdict(Records(entries)) == verdict
+
+
+def test_a_notebook_reads_its_verdict_from_what_it_has_recorded(clone, monkeypatch):
+    monkeypatch.chdir(clone.root / "book")
+    monkeypatch.delenv("LLMREC_RECORDS", raising=False)
+    own = Recorder()
+    monkeypatch.setattr("llmrec.repro.claims.record", own)
+    assert current_verdicts() == {"C1": "not yet tested"}
+    own("ch04.share", 0.25)
+    assert current_verdicts() == {"C1": "refuted"}
