@@ -23,6 +23,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+with warnings.catch_warnings():
+    # The hub's own bars stay hidden, so a notebook without their widgets is not worth a warning.
+    warnings.filterwarnings("ignore", "IProgress not found")
+    import tqdm.auto  # noqa: F401
+
 from llmrec import config, fetch
 from llmrec.encoders.base import Batch, Encoder, fingerprint_of
 from llmrec.vectors import unit_rows
