@@ -5,8 +5,10 @@ import sys
 import numpy as np
 import pytest
 
+from llmrec import cli
 from llmrec.cli import main
 from llmrec.fetch import available
+from llmrec.repro import runner
 from llmrec.repro.reference import Reference
 
 COMMANDS = ("fetch", "reproduce", "publish", "check", "status", "recommend")
@@ -216,3 +218,8 @@ def test_recommend_on_real_films(capsys):
     assert len(lines) == 12
     assert main(["recommend", "--user", "944"]) == 2
     assert "943 users are 1 to 943" in capsys.readouterr().err
+
+
+def test_the_profiles_offered_are_those_that_run():
+    # written twice because --help must not import the runner
+    assert cli.PROFILES == runner.PROFILES

@@ -13,12 +13,10 @@ def fetch(names: list[str], only_list: bool) -> int:
     """List the sources, or bring them here one after the other."""
     from llmrec.fetch import fetch_all
     from llmrec.fetch import status as sources
+    from llmrec.fetch.sources import find
 
-    if names:
-        unknown = sorted(set(names) - {source.name for source in sources()})
-        if unknown:
-            known = ", ".join(source.name for source in sources())
-            raise ValueError(f"no source is named {unknown[0]!r}: choose from {known}")
+    for name in names:
+        find(name)  # a wrong name is refused before the first download
     wanted = [source for source in sources() if not names or source.name in names]
     if only_list:
         _show_sources(wanted)
