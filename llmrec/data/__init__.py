@@ -2,6 +2,8 @@
 
 from llmrec.data.dataset import Dataset, Part, Split
 from llmrec.data.loaders import available, load
+from llmrec.data.prompts import nir, tallrec
+from llmrec.data.published import PUBLISHED, published_split
 from llmrec.data.splits import (
     cold_item_split,
     cold_user_split,
@@ -12,6 +14,7 @@ from llmrec.data.splits import (
 from llmrec.data.validation import DataError
 
 __all__ = [
+    "PUBLISHED",
     "DataError",
     "Dataset",
     "Part",
@@ -21,6 +24,9 @@ __all__ = [
     "cold_user_split",
     "last_out_split",
     "load",
+    "nir",
+    "published_split",
     "random_split",
+    "tallrec",
     "time_split",
 ]

@@ -9,6 +9,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from llmrec.data.amazon_beauty import amazon_beauty
+from llmrec.data.citeulike import citeulike_a
 from llmrec.data.complete_journey import complete_journey
 from llmrec.data.dataset import Dataset
 from llmrec.data.movielens import ml_100k
@@ -16,6 +18,8 @@ from llmrec.data.movielens import ml_100k
 _LOADERS: dict[str, Callable[..., Dataset]] = {
     "ml-100k": ml_100k,
     "complete-journey": complete_journey,
+    "amazon-beauty": amazon_beauty,
+    "citeulike-a": citeulike_a,
 }
 
 

@@ -6,16 +6,63 @@ Introduced in chapter 4.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-if TYPE_CHECKING:
-    from llmrec.evaluation.ranking import Evaluation
+from scipy.special import stdtrit
 
 CELLS = 4_000_000  # random draws held at once: 32 MB
+
+
+class PerUser(Protocol):
+    """What can be compared: one value a user, such as an Evaluation or a BeyondAccuracy.
+
+    Notes
+    -----
+    Introduced in chapter 12.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def users(self) -> np.ndarray: ...
+
+    def per_user(self, metric: str) -> np.ndarray:
+        """Return the metric ``(n,)`` in the order of ``users``."""
+
+
+@runtime_checkable
+class Paired(Protocol):
+    """A paired difference that knows its error: a Comparison or a SeedComparison.
+
+    Notes
+    -----
+    Introduced in chapter 12.
+    """
+
+    @property
+    def difference(self) -> float: ...
+
+    @property
+    def p(self) -> float: ...
+
+    @property
+    def effect(self) -> float: ...
+
+    @property
+    def n(self) -> int: ...
+
+    @property
+    def error(self) -> float: ...
+
+    @property
+    def df(self) -> float: ...
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Return the interval of the difference at this level."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +105,8 @@ class Comparison:
         Cohen's ``d_z``: mean difference over the standard deviation of the differences.
     n : int
         Users.
+    differences : (n,) float64, optional
+        The ``a_u - b_u`` themselves; `compare` keeps them for `interval` and `error`.
 
     Notes
     -----
@@ -70,11 +119,38 @@ class Comparison:
     p: float
     effect: float
     n: int
+    differences: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
     def value(self) -> float:
         """The difference, under the name that an Estimate has: both can be plotted alike."""
         return self.difference
+
+    @property
+    def error(self) -> float:
+        """Standard error of the difference, ``sd(a_u - b_u) / √n``; infinite for one user."""
+        return _standard_error(self._kept())
+
+    @property
+    def df(self) -> float:
+        """Degrees of freedom of `error`."""
+        return self.n - 1
+
+    def interval(self, level: float, seed: int = 0, repeats: int = 9999) -> tuple[float, float]:
+        """Return the bootstrap interval at another level, such as ``1 - 0.05/m`` for m claims.
+
+        Raises
+        ------
+        ValueError
+            When the comparison was not made by `compare`, so that it kept no differences.
+        """
+        estimate = bootstrap(self._kept(), seed, repeats, level)
+        return estimate.low, estimate.high
+
+    def _kept(self) -> np.ndarray:
+        if self.differences is None:
+            raise ValueError("this Comparison kept no differences: make it with compare()")
+        return self.differences
 
     def __format__(self, spec: str) -> str:
         interval = _interval(self.difference, self.low, self.high, "+" + (spec or ".4f"))
@@ -122,20 +198,26 @@ def bootstrap(
     """
     data = _checked(values, "values")
     _check_options(repeats, level)
-    rng = np.random.default_rng(seed)
-    means = np.concatenate(
-        [
-            data[rng.integers(0, len(data), (rows, len(data)))].mean(axis=1)
-            for rows in _chunks(repeats, len(data))
-        ]
-    )
+    means = resampled_means(data, np.random.default_rng(seed), repeats)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(float(data.mean()), float(low), float(high), len(data))
 
 
+def resampled_means(data: np.ndarray, rng: np.random.Generator, repeats: int) -> np.ndarray:
+    """Return the means ``(repeats,)`` of resamples of ``data (n,)``, drawn with replacement.
+
+    Notes
+    -----
+    Memory is bounded whatever n. Introduced in chapter 12.
+    """
+    n = len(data)
+    draws = (data[rng.integers(0, n, (rows, n))].mean(axis=1) for rows in _chunks(repeats, n))
+    return np.concatenate(list(draws))
+
+
 def compare(
-    a: Evaluation,
-    b: Evaluation,
+    a: PerUser,
+    b: PerUser,
     metric: str,
     seed: int = 0,
     repeats: int = 9999,
@@ -179,7 +261,61 @@ def compare(
         p=_sign_flip(delta, np.random.default_rng([seed, 1]), repeats),
         effect=effect if mean.value else 0.0,
         n=len(delta),
+        differences=delta,
     )
+
+
+def minimum_detectable_difference(
+    differences: Paired | ArrayLike, power: float = 0.8, alpha: float = 0.05
+) -> float:
+    """Return the smallest true mean difference that these n users would show.
+
+    ``δ = (t_{1 - α/2} + t_{power}) · sd(d) / √n`` with Student quantiles of n - 1 degrees of
+    freedom, which are the normal ones when n is large: a two-sided paired test at level α finds a
+    true difference of δ in the share ``power`` of samples. A difference that was "not shown" says
+    little about values below δ.
+
+    Parameters
+    ----------
+    differences : Comparison, SeedComparison or (n,) array
+        What `compare` or `compare_seeds` returned (the latter with its own error and degrees of
+        freedom), or ``a_u - b_u`` of at least two users.
+    power : float
+        Chance of finding it, between 0 and 1.
+    alpha : float
+        Level of the test, between 0 and 1; for one of m claims pass ``alpha / m``.
+
+    Raises
+    ------
+    ValueError
+        When an option is out of range or fewer than two users are given.
+
+    Notes
+    -----
+    Introduced in chapter 12.
+
+    References
+    ----------
+    T. Sakai, "Statistical reform in information retrieval?", SIGIR Forum 48(1), 2014.
+
+    Examples
+    --------
+    At 100 users and sd 1.005 the standard error is 0.1005, and 1.984 + 0.845 of it are needed.
+
+    >>> round(minimum_detectable_difference([-1.0, 1.0] * 50), 3)
+    0.284
+    """
+    for name, share in (("power", power), ("alpha", alpha)):
+        if not 0 < share < 1:
+            raise ValueError(f"{name}={share} must lie between 0 and 1, such as 0.8 or 0.05")
+    if isinstance(differences, Paired):
+        error, df = differences.error, differences.df
+    else:
+        data = _checked(differences, "differences")
+        error, df = _standard_error(data), len(data) - 1
+    if not np.isfinite(error):
+        raise ValueError("one user has no spread: pass the differences of at least two")
+    return float((stdtrit(df, 1 - alpha / 2) + stdtrit(df, power)) * error)
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
@@ -216,6 +352,10 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     adjusted = np.empty(len(p))
     adjusted[order] = np.maximum.accumulate(steps)
     return adjusted
+
+
+def _standard_error(data: np.ndarray) -> float:
+    return float(data.std(ddof=1) / np.sqrt(len(data))) if len(data) > 1 else np.inf
 
 
 def _sign_flip(delta: np.ndarray, rng: np.random.Generator, repeats: int) -> float:

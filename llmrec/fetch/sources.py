@@ -72,6 +72,8 @@ class Source:
     """One named source: title, licence, the files it consists of and what carries them.
 
     ``version`` names the cache folder, ``mirror`` the folder inside the mirror (default: the name).
+    An ``optional`` source is fetched at first use or by name, not by ``llmrec fetch`` for all: the
+    default run does without it, on a machine that reaches nothing but a package registry.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Source:
     members: tuple[Member, ...]
     archive: Archive | None = None
     mirror: str | None = None
+    optional: bool = False
 
     @property
     def size(self) -> int:
@@ -132,9 +135,9 @@ def read_table(path: Path) -> dict[str, Source]:
     return table
 
 
-def available() -> tuple[str, ...]:
-    """Return the names of all sources."""
-    return tuple(read_table(TABLE))
+def available(*, optional: bool = True) -> tuple[str, ...]:
+    """Return the names of all sources, or only of those that the default run needs."""
+    return tuple(n for n, source in read_table(TABLE).items() if optional or not source.optional)
 
 
 def find(name: str) -> Source:

@@ -64,11 +64,11 @@ def get(name: str, progress: bool = True) -> Path:
 
 
 def fetch_all(names: Iterable[str] | None = None, progress: bool = True) -> dict[str, Path]:
-    """Get several sources (default: all) and return their folders by name.
+    """Get several sources (default: all but the optional) and return their folders by name.
 
     What is here already is not fetched again, so a broken run goes on where it stopped.
     """
-    wanted = list(sources.available() if names is None else names)
+    wanted = list(sources.available(optional=False) if names is None else names)
     for name in wanted:
         sources.find(name)  # a wrong name is refused before the first download
     return {name: get(name, progress=progress) for name in wanted}

@@ -8,7 +8,7 @@ from llmrec.data import available, load
 
 
 def test_available() -> None:
-    assert available() == ("ml-100k", "complete-journey")
+    assert available() == ("ml-100k", "complete-journey", "amazon-beauty", "citeulike-a")
 
 
 def test_an_unknown_dataset() -> None:

@@ -1,5 +1,7 @@
 """`evaluate` against a slow, obvious reference, and the rules of who and what is counted."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -246,3 +248,43 @@ def test_unknown_metric_and_empty_slice():
         evaluation().mean("ndcg@5")
     with pytest.raises(ValueError, match="toy has no evaluated user here: ndcg@10 has no mean"):
         evaluation().slice([1]).mean("ndcg@10")
+
+
+class Inner(Table):
+    """Scores that are made when asked for; it remembers the largest block."""
+
+    def __init__(self, n_users, n_items):
+        rng = np.random.default_rng(0)
+        self.users = rng.standard_normal((n_users, 8)).astype(np.float32)
+        self.items = rng.standard_normal((n_items, 8)).astype(np.float32)
+        self.largest = 0
+
+    def score(self, users):
+        self.largest = max(self.largest, len(users) * len(self.items))
+        return self.users[users] @ self.items.T
+
+    def fold_in(self, histories):
+        return self.score(np.arange(histories.shape[0]))
+
+
+def test_memory_is_bounded_whatever_the_number_of_users(monkeypatch):
+    n_items = 2000
+
+    def peak(n_users):
+        """Evaluate half of the users from train and half by fold-in: bytes, and cells asked for."""
+        history = [(user, user % 7) for user in range(n_users)]
+        test = [(user, 9 + user % 11) for user in range(n_users)]
+        split = make_split(n_users, n_items, history[: n_users // 2], test, history)
+        model = Inner(n_users, n_items)
+        tracemalloc.start()
+        result = evaluate(model, split, metrics=("ndcg",))
+        largest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(result.users) == n_users
+        return largest, model.largest
+
+    monkeypatch.setattr(ranking, "CELLS", 10 * n_items)
+    few, many = peak(40), peak(800)
+    assert few[1] == many[1] == 10 * n_items
+    assert many[0] < 2 * few[0]
+    assert many[0] < 800 * n_items  # a quarter of the float32 scores of all users

@@ -5,7 +5,16 @@ from itertools import product
 import numpy as np
 import pytest
 
-from llmrec.evaluation import Estimate, Evaluation, bootstrap, compare, holm, statistics
+from llmrec.evaluation import (
+    Comparison,
+    Estimate,
+    Evaluation,
+    bootstrap,
+    compare,
+    holm,
+    minimum_detectable_difference,
+    statistics,
+)
 
 
 def result(values, name="toy", users=None):
@@ -155,3 +164,50 @@ def test_bad_input(call, message):
 def test_compare_names_the_model_that_lacks_the_metric():
     with pytest.raises(KeyError, match="toy has no 'mrr@10'"):
         compare(result([1]), result([1]), "mrr@10")
+
+
+def test_minimum_detectable_difference_by_hand():
+    # sd 1, error 1/√200; Student quantiles at 199 degrees of freedom: 1.9720 and 0.8434.
+    data = np.random.default_rng(0).normal(size=200)
+    data /= data.std(ddof=1)
+    assert minimum_detectable_difference(data) == pytest.approx(2.8154 / np.sqrt(200), rel=1e-4)
+    made = compare(result(data), result(np.zeros(200)), "ndcg@10", repeats=9)
+    assert minimum_detectable_difference(made) == minimum_detectable_difference(data)
+    assert minimum_detectable_difference(data, power=0.95) > minimum_detectable_difference(data)
+    assert minimum_detectable_difference(data, alpha=0.01) > minimum_detectable_difference(data)
+
+
+def test_the_minimum_detectable_difference_is_found_as_often_as_it_says():
+    """400 studies whose true difference is the MDD: the randomisation test finds it in 80 %."""
+    rng, zero, found = np.random.default_rng(0), result(np.zeros(100)), 0
+    true = 2.8294 / np.sqrt(100)  # the formula at the true sd of 1 and 99 degrees of freedom
+    assert minimum_detectable_difference([-1.0, 1.0] * 50) == pytest.approx(true, rel=0.01)
+    for seed in range(400):
+        study = result(rng.normal(true, 1, 100))
+        found += compare(study, zero, "ndcg@10", seed, repeats=399).p <= 0.05
+    assert found / 400 == pytest.approx(0.8, abs=4 * np.sqrt(0.16 / 400))
+
+
+def test_a_comparison_gives_intervals_at_other_levels():
+    data = np.random.default_rng(0).normal(size=80)
+    made = compare(result(data), result(np.zeros(80)), "ndcg@10")
+    assert made.interval(0.95) == (made.low, made.high)
+    assert made.interval(0.99)[0] < made.low
+    assert made.error == pytest.approx(data.std(ddof=1) / np.sqrt(80))
+    assert made.df == 79
+    assert "array" not in repr(made)
+    with pytest.raises(ValueError, match="kept no differences: make it with compare"):
+        Comparison(0.1, 0, 0.2, 0.05, 0.5, 80).interval(0.9)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"power": 80}, "power=80 must lie between 0 and 1"),
+        ({"alpha": 0}, "alpha=0 must lie between 0 and 1"),
+        ({"differences": [0.1]}, "one user has no spread"),
+    ],
+)
+def test_minimum_detectable_difference_refuses(options, message):
+    with pytest.raises(ValueError, match=message):
+        minimum_detectable_difference(**{"differences": [0.0, 1.0], **options})

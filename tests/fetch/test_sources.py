@@ -39,7 +39,10 @@ def test_a_source_without_archive_needs_addresses(place: Any) -> None:
 
 def test_the_shipped_table() -> None:
     table = sources.read_table(Path(sources.__file__).parents[1] / "sources.yml")
-    assert list(table) == ["minilm", "smollm2", "movielens-100k", "films", "complete-journey"]
+    needed = {name: source for name, source in table.items() if not source.optional}
+    assert list(needed) == ["minilm", "smollm2", "movielens-100k", "films", "complete-journey"]
+    # The default run must pass where only a package registry is reachable.
+    assert all(source.archive and source.archive.package for source in needed.values())
     minilm = {member.path: member.sha256 for member in table["minilm"].members}
     assert minilm["model.safetensors"] == (
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -47,5 +50,4 @@ def test_the_shipped_table() -> None:
     assert "1_Pooling/config.json" in minilm
     paths = [member.path for source in table.values() for member in source.members]
     assert "promotions.parquet" not in paths
-    assert all(source.archive and source.archive.package for source in table.values())
     assert all(member.size > 0 for source in table.values() for member in source.members)

@@ -241,6 +241,14 @@ def test_status_and_fetch_all(place: Any) -> None:
     assert not fetch.status()[1].present
 
 
+def test_an_optional_source_is_fetched_by_name_only(place: Any) -> None:
+    place.write(second={**place.entry, "optional": True})
+    assert fetch.available() == ("second", "tiny")
+    assert fetch.available(optional=False) == ("tiny",)
+    assert list(fetch.fetch_all(progress=False)) == ["tiny"]
+    assert list(fetch.fetch_all(["second"], progress=False)) == ["second"]
+
+
 @pytest.mark.usefixtures("no_pip")
 def test_an_unknown_name_is_refused_before_anything_is_fetched(place: Any) -> None:
     with pytest.raises(ValueError, match="no source is named 'tinny': choose from tiny"):
