@@ -87,6 +87,56 @@ def softmax_loss(scores: Tensor, targets: Tensor, temperature: float = 1.0) -> T
     return -(targets * log_probability).sum() / targets.sum()
 
 
+def linear_cross_entropy(hidden: Tensor, items: Tensor, targets: Tensor, rows: int = 256) -> Tensor:
+    """Return ``softmax_loss(hidden @ items.T, targets)`` without holding all of its scores.
+
+    A large catalogue's scores fill the memory long before its vectors do. A few rows at a time are
+    scored, turned into probabilities ``P`` and at once into the two gradients ``(P − Y) items`` and
+    ``(P − Y)ᵀ hidden``, so that nothing of size ``(N, n_items)`` is kept for the backward pass.
+
+    Parameters
+    ----------
+    hidden:
+        ``(N, dim)``, N at least 1.
+    items:
+        ``(n_items, dim)``.
+    targets:
+        int64 ``(N,)``, one observed item a row.
+    rows:
+        Rows of scores held at once.
+
+    Notes
+    -----
+    Introduced in chapter 13.
+    """
+    return _LinearCrossEntropy.apply(hidden, items, targets, rows)
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """The loss and, already in the forward pass, its gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, items: Tensor, targets: Tensor, rows: int) -> Tensor:
+        to_hidden, to_items = torch.empty_like(hidden), torch.zeros_like(items)
+        total, tiny = hidden.new_zeros(()), torch.finfo(hidden.dtype).tiny
+        for start in range(0, len(hidden), rows):
+            block = slice(start, start + rows)
+            target = targets[block]
+            cells = torch.arange(len(target), device=target.device), target
+            error = F.softmax(hidden[block] @ items.T, dim=1)  # (rows, n_items)
+            total -= error[cells].clamp(min=tiny).log().sum()
+            error[cells] -= 1.0
+            torch.mm(error, items, out=to_hidden[block])
+            to_items.addmm_(error.T, hidden[block])
+        ctx.save_for_backward(to_hidden / len(hidden), to_items / len(hidden))
+        return total / len(hidden)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        to_hidden, to_items = ctx.saved_tensors
+        return gradients[0] * to_hidden, gradients[0] * to_items, None, None
+
+
 def sample_negatives(
     users: np.ndarray, seen: sparse.csr_matrix, n: int, generator: np.random.Generator
 ) -> np.ndarray:
@@ -150,6 +200,40 @@ class NegativeSampler:
         keys = users[:, None] * (self.n_items + 1) + rank
         before = np.searchsorted(self.keys, keys, side="right") - self.starts[users][:, None]
         return rank + before
+
+
+def held_out_recall(
+    score: Callable[[np.ndarray], np.ndarray],
+    known: sparse.csr_matrix,
+    held_out: sparse.csr_matrix,
+    k: int = 10,
+) -> float:
+    """Return the share of held-out interactions that stand among their user's ``k`` best items.
+
+    Items of ``known`` are neither candidates nor targets. An item is found when fewer than ``k``
+    other candidates score as much or more, so that a model whose scores are all equal finds
+    nothing. It serves early stopping; `llmrec.evaluation` measures.
+
+    Parameters
+    ----------
+    score:
+        Maps user codes ``(B,)`` to fresh scores ``(B, n_items)``.
+    known, held_out:
+        ``(n_users, n_items)``.
+
+    Notes
+    -----
+    Introduced in chapter 13.
+    """
+    users, items = (held_out > known).nonzero()
+    found = 0
+    for start in range(0, len(users), 256):
+        block = slice(start, start + 256)
+        scores = score(users[block])
+        scores[known[users[block]].nonzero()] = -np.inf
+        own = scores[np.arange(len(scores)), items[block]]
+        found += int(((scores >= own[:, None]).sum(axis=1) <= k).sum())
+    return found / max(len(users), 1)
 
 
 @contextmanager

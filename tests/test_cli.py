@@ -11,7 +11,7 @@ from llmrec.fetch import available
 from llmrec.repro import runner
 from llmrec.repro.reference import Reference
 
-COMMANDS = ("fetch", "reproduce", "publish", "check", "status", "recommend")
+COMMANDS = ("fetch", "reproduce", "publish", "check", "status", "recommend", "tune", "ledger")
 
 
 def test_help_names_every_command_and_imports_nothing_heavy():
@@ -100,7 +100,7 @@ def test_fetch_gets_sources_one_by_one(monkeypatch, capsys):
     got = []
     monkeypatch.setattr("llmrec.fetch.fetch_all", lambda names, **_: got.extend(names))
     assert main(["fetch"]) == 0
-    assert got == list(available())
+    assert got == list(available(optional=False)) != list(available())
     assert f"[{len(got)}/{len(got)}]" in capsys.readouterr().out
 
 

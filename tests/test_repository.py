@@ -22,16 +22,23 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up, as CONTRIBUTING.md draws it: a module imports its own layer and those before.
 LAYERS = (
     "config",
+    "json_cache",
+    "token_tree",
     "fetch",
     "data",
     "text",
+    "prompts",
     "vectors",
     "encoders",
+    "language_model",
     "training",
+    "finetune",
     "models",
     "evaluation",
+    "tuning",
     "plots",
     "repro",
+    "ledger",
     "cli",
 )
 LONGEST = 450

@@ -10,6 +10,8 @@ from llmrec.training import (
     NegativeSampler,
     bce_loss,
     bpr_loss,
+    held_out_recall,
+    linear_cross_entropy,
     minibatches,
     sample_negatives,
     seeded,
@@ -23,6 +25,60 @@ def test_bce_by_hand():
     # σ(0) = 1/2, σ(log 3) = 3/4: −(log 1/2 + log 1/4) / 2
     assert bce_loss(logits, labels).item() == pytest.approx(1.5 * math.log(2), rel=1e-6)
     assert bce_loss(torch.tensor([1000.0]), torch.tensor([0.0])).item() == 1000.0  # no overflow
+
+
+@pytest.mark.parametrize("rows", [1, 3, 256])
+def test_linear_cross_entropy_equals_torch_and_so_do_its_gradients(rows):
+    generator = torch.Generator().manual_seed(0)
+    sides = [torch.randn(n, 4, generator=generator, dtype=torch.float64) for n in (7, 5)]
+    targets = torch.tensor([0, 4, 2, 2, 1, 0, 3])
+    losses, gradients = [], []
+    for loss in (
+        lambda h, v: linear_cross_entropy(h, v, targets, rows),
+        lambda h, v: torch.nn.functional.cross_entropy(h @ v.T, targets),
+    ):
+        hidden, items = (side.clone().requires_grad_() for side in sides)
+        value = loss(2 * hidden, items)
+        losses.append(value)
+        gradients.append(torch.autograd.grad(3 * value, (hidden, items)))
+    torch.testing.assert_close(*losses)
+    torch.testing.assert_close(*gradients)
+
+
+def test_linear_cross_entropy_is_finite_where_a_probability_underflows():
+    hidden = torch.tensor([[1.0]], requires_grad=True)
+    items = torch.tensor([[0.0], [1000.0]])
+    loss = linear_cross_entropy(hidden, items, torch.tensor([0]))
+    loss.backward()
+    assert 87 < loss.item() < 1000  # the loss is cut off there, the gradient is not
+    assert hidden.grad.item() == 1000.0
+
+
+def test_held_out_recall_by_hand():
+    scores = np.array([[5, 4, 3, 2, 1], [5, 4, 3, 2, 1], [0, 0, 0, 0, 0]], np.float32)
+    known = sparse.csr_matrix(np.array([[1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]))
+    held_out = sparse.csr_matrix(np.array([[1, 0, 1, 0, 0], [1, 0, 1, 0, 0], [0, 1, 0, 0, 0]]))
+
+    def recall(k):
+        return held_out_recall(lambda users: scores[users], known, held_out, k)
+
+    assert recall(1) == 1 / 4  # user 0's item 0 is known: neither a candidate nor a target
+    assert recall(2) == 2 / 4
+    assert recall(3) == 3 / 4
+    assert recall(4) == 3 / 4  # all scores equal: found only when everything is listed
+    assert recall(5) == 1.0
+    assert held_out_recall(lambda users: scores[users], held_out, held_out) == 0.0
+
+
+def test_held_out_recall_does_not_depend_on_its_blocks():
+    rng = np.random.default_rng(0)
+    scores = rng.random((80, 30))
+    known, held_out = (sparse.csr_matrix(rng.random((80, 30)) < share) for share in (0.2, 0.3))
+    ranked = np.argsort(-np.where(known.toarray(), -np.inf, scores), axis=1)[:, :10]
+    targets = held_out.toarray() & ~known.toarray()
+    assert targets.sum() > 512
+    expected = np.take_along_axis(targets, ranked, axis=1).sum() / targets.sum()
+    assert held_out_recall(lambda users: scores[users], known, held_out) == expected
 
 
 def test_bpr_by_hand_and_shift_invariance():

@@ -2,7 +2,8 @@
 
 Role ``{result}`key:.3f` `` prints one recorded number, ``{minutes}`04` `` what a chapter took; an
 unknown key is a warning, and the build treats warnings as errors. Directives ``{claims-table}``,
-``{status-table}`` and ``{headline-table}`` write the tables of claims, costs and headline results.
+``{status-table}`` and ``{headline-table}`` write the tables of claims, costs and headline results,
+``{ledger-table}`` those of published numbers beside ours.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+from llmrec.ledger import Entry, Ledger, Protocol, load_published
 from llmrec.repro.claims import Claim, load_claims
 from llmrec.repro.headline import HEADER, format_value, headline_rows
 from llmrec.repro.layout import Layout
+from llmrec.repro.provenance import Snapshot
 from llmrec.repro.reference import Records, Reference
 
 Cell = str | nodes.Node | list[nodes.Node]
@@ -32,6 +35,11 @@ BADGES = {
     "refuted": "danger",
     "not testable here": "secondary",
     "not yet tested": "light",
+    # of the ledger
+    "equal": "success",
+    "above": "info",
+    "below": "warning",
+    "not run": "secondary",
 }
 
 
@@ -136,6 +144,61 @@ class HeadlineTable(SphinxDirective):
         return [_table("Headline results, with 95 % intervals", HEADER, rows, (70, 30))]
 
 
+class LedgerTable(SphinxDirective):
+    """A table a protocol: the published number, ours, the verdict and what explains a difference.
+
+    A recipe that never ran, or whose code or data changed since, is a warning: the build fails.
+    """
+
+    def run(self) -> list[nodes.Node]:
+        layout, _ = _known(self.env)
+        for path in (layout.published, layout.ledger):
+            self.env.note_dependency(str(path))
+        protocols, ledger = load_published(layout.published), Ledger.load(layout.ledger)
+        self._warn_of_stale(protocols, ledger, Snapshot.take(layout.package))
+        out: list[nodes.Node] = []
+        header = (
+            "model",
+            "metric",
+            "paper",
+            "ours",
+            "verdict",
+            "what ours is, and why they differ",
+        )
+        for protocol in protocols:
+            rows = [self._row(entry) for entry in ledger.entries(protocol)]
+            table = _table(protocol.title, header, rows, (16, 11, 8, 23, 9, 33))
+            out += [table, nodes.paragraph("", protocol.says)]
+        return out
+
+    def _warn_of_stale(
+        self, protocols: tuple[Protocol, ...], ledger: Ledger, now: Snapshot
+    ) -> None:
+        for protocol in protocols:
+            for recipe in dict.fromkeys(row.recipe for row in protocol.rows if row.recipe):
+                if changed := ledger.stale(recipe, now):
+                    logger.warning(
+                        "ledger: %s is out of date (%s): run llmrec ledger --only %s",
+                        recipe,
+                        ", ".join(changed),
+                        protocol.id,
+                        location=self.get_location(),
+                        type="llmrec",
+                    )
+
+    def _row(self, entry: Entry) -> list[Cell]:
+        row, ours = entry.row, entry.ours
+        said = [entry.ours_model if row.same else f"{entry.ours_model} (another model)"]
+        return [
+            row.model + ("" if row.reread else " †"),
+            row.metric.replace("map_total", "map"),
+            f"{row.value:.4f}",
+            f"{ours.value:.4f} [{ours.low:.4f}, {ours.high:.4f}]" if ours else "",
+            _badge(entry.verdict),
+            ". ".join(part for part in (*(said if entry.ours_model else ()), entry.note) if part),
+        ]
+
+
 def _known(env: Any) -> tuple[Layout, Reference]:
     """Return the layout and the reference, read once a build; an absent reference is empty."""
     cache = env.app.llmrec_known
@@ -210,6 +273,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "claims-table": ClaimsTable,
         "status-table": StatusTable,
         "headline-table": HeadlineTable,
+        "ledger-table": LedgerTable,
     }
     for name, directive in tables.items():
         app.add_directive(name, directive)

@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from llmrec import __version__
 
@@ -15,6 +16,7 @@ __all__ = ["main"]
 DEBUG_VARIABLE = "LLMREC_DEBUG"
 MODELS = ("ease", "als", "itemknn", "popularity", "text", "two-tower")
 PROFILES = ("book", "smoke", "full")
+REGIMES = ("warm", "cold-items")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     fetch = add("fetch", "commands:fetch", "Bring models and datasets into the cache.")
-    fetch.add_argument("names", nargs="*", metavar="NAME", help="sources (default: all)")
+    fetch.add_argument(
+        "names", nargs="*", metavar="NAME", help="sources (default: what the book needs)"
+    )
     fetch.add_argument("--list", action="store_true", dest="only_list", help="list, fetch nothing")
 
     reproduce = add(
@@ -96,6 +100,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_only(check)
     _add_strict(check)
 
+    ledger = add("ledger", "ledger:ledger", "Measure published numbers again.")
+    ledger.add_argument(
+        "--only", default="", metavar="ID", help="rows whose id begins so, such as spectralcf"
+    )
+    ledger.add_argument("--force", action="store_true", help="measure what is up to date, too")
+
     add("status", "commands:status", "Show environment, cache, sources and runs.")
 
     recommend = add("recommend", "recommend:recommend", "Recommend to one user, with reasons.")
@@ -103,6 +113,17 @@ def _parser() -> argparse.ArgumentParser:
     recommend.add_argument("--user", required=True, help="the user's id")
     recommend.add_argument("-k", type=int, default=10, help="how many items (default: 10)")
     recommend.add_argument("--model", choices=MODELS, default="ease")
+
+    tune = add("tune", "tune:tune", "Tune models with one budget, on validation only.")
+    tune.add_argument("--dataset", default="ml-100k", help="a name, or a folder of your own")
+    tune.add_argument("--regime", choices=REGIMES, default="warm")
+    tune.add_argument(
+        "--models", nargs="+", default=[], dest="names", metavar="NAME", help="default: all"
+    )
+    tune.add_argument("--budget", type=int, default=20, help="trials a model (default: 20)")
+    tune.add_argument(
+        "--output", type=Path, metavar="FILE", help="default: the package's tuned.yml"
+    )
     return parser
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 def fetch(names: list[str], only_list: bool) -> int:
     """List the sources, or bring them here one after the other."""
-    from llmrec.fetch import fetch_all
+    from llmrec.fetch import available, fetch_all
     from llmrec.fetch import status as sources
     from llmrec.fetch.sources import find
 
     for name in names:
         find(name)  # a wrong name is refused before the first download
-    wanted = [source for source in sources() if not names or source.name in names]
+    chosen = names or available(optional=only_list)
+    wanted = [source for source in sources() if source.name in chosen]
     if only_list:
         _show_sources(wanted)
         return 0

@@ -1,6 +1,7 @@
 """Texts in, unit vectors out: language models, words, and controls. Introduced in chapter 4."""
 
 from llmrec.encoders.base import CachedEncoder, Encoder
+from llmrec.encoders.columns import column_vectors
 from llmrec.encoders.controls import RandomEncoder, ShuffledEncoder
 from llmrec.encoders.lexical import Bm25Encoder, HashEncoder, TfidfEncoder
 from llmrec.encoders.registry import available, get_encoder
@@ -16,6 +17,7 @@ __all__ = [
     "TfidfEncoder",
     "TransformerEncoder",
     "available",
+    "column_vectors",
     "convert_gguf",
     "get_encoder",
 ]

@@ -109,7 +109,7 @@ class TransformerEncoder(Encoder):
     def tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
-        with _quiet(), _one_line(self.path):
+        with quiet(), one_line_errors(self.path):
             return AutoTokenizer.from_pretrained(self.path, trust_remote_code=False)
 
     @cached_property
@@ -156,12 +156,7 @@ class TransformerEncoder(Encoder):
 
     @cached_property
     def _weights_hash(self) -> str:
-        digest = hashlib.sha256()
-        for pattern in ("*.safetensors", "tokenizer.json", "config.json"):
-            for path in sorted(self.path.glob(pattern)):
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-        return digest.hexdigest()
+        return weights_hash(self.path)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -182,7 +177,7 @@ class TransformerEncoder(Encoder):
     def _load(self, dtype: torch.dtype) -> torch.nn.Module:
         from transformers import AutoModel
 
-        with _quiet(), _one_line(self.path):
+        with quiet(), one_line_errors(self.path):
             model = AutoModel.from_pretrained(
                 self.path, dtype=dtype, use_safetensors=True, trust_remote_code=False
             )
@@ -190,7 +185,7 @@ class TransformerEncoder(Encoder):
 
     def _token_ids(self, texts: Sequence[str], cut: bool = True) -> list[list[int]]:
         length = self.max_length if cut else None
-        with _quiet():  # a long text is not worth a warning: it is cut, or only counted
+        with quiet():  # a long text is not worth a warning: it is cut, or only counted
             return self.tokenizer(
                 list(texts), truncation=cut, max_length=length, return_attention_mask=False
             )["input_ids"]
@@ -250,7 +245,7 @@ def model_folder(model: str | Path) -> Path:
 
         wanted = ["*.json", "*.safetensors", "*.txt", "*.model"]  # never a pickle, never code
         try:
-            with _quiet():
+            with quiet():
                 path = Path(snapshot_download(str(model), allow_patterns=wanted))
         except Exception as error:  # the hub raises a dozen types, all with the same mend
             raise FileNotFoundError(
@@ -262,6 +257,16 @@ def model_folder(model: str | Path) -> Path:
         if not any(path.glob(pattern)):
             raise FileNotFoundError(f"model folder {path} has no {pattern}: only safetensors load")
     return path
+
+
+def weights_hash(folder: Path) -> str:
+    """Return the sha256 of what decides a model's output: weights, tokenizer and settings."""
+    digest = hashlib.sha256()
+    for pattern in ("*.safetensors", "tokenizer.json", "config.json"):
+        for path in sorted(folder.glob(pattern)):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def convert_gguf(source: Path, target: Path) -> Path:
@@ -290,7 +295,7 @@ def _write_converted(source: Path, folder: Path) -> None:
 
     where: dict[str, Any] = {"gguf_file": source.name, "trust_remote_code": False}
     # transformers draws a bar of its own here that no setting turns off.
-    with _quiet(), _one_line(source), contextlib.redirect_stderr(io.StringIO()):
+    with quiet(), one_line_errors(source), contextlib.redirect_stderr(io.StringIO()):
         tokenizer = AutoTokenizer.from_pretrained(source.parent, **where)
         model = AutoModelForCausalLM.from_pretrained(source.parent, dtype=torch.float32, **where)
     # save_pretrained refuses a model that came from GGUF, so the parts are written one by one.
@@ -320,7 +325,7 @@ def smollm2(**options: Any) -> TransformerEncoder:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence progress bars and log lines of transformers and the hub, then restore them."""
     from huggingface_hub.utils import (
         are_progress_bars_disabled,
@@ -350,7 +355,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _one_line(path: Path) -> Iterator[None]:
+def one_line_errors(path: Path) -> Iterator[None]:
     """Turn the many errors of a loader into one line."""
     try:
         yield

@@ -17,9 +17,11 @@ class Bridge(Recommender):
     """Predict an item's EASE column from its text by ridge regression: ``s(u, i) = x_u W t̃_i``.
 
     With ``B`` the EASE weights of the warm items, ``T̃`` their centred text vectors and α the ridge,
-    ``W = B T̃ (T̃ᵀT̃ + αI)⁻¹``, ``(n_items, d)``. Because ``x_u B`` are the EASE scores, this is at
-    once the ridge regression of each user's EASE scores on text. Centring adds to a user's scores
-    one constant, which no ranking sees.
+    ``W = B T̃ (T̃ᵀT̃ + αI)⁻¹ = B (T̃T̃ᵀ + αI)⁻¹ T̃``, ``(n_items, d)``; the smaller inverse is
+    taken. Because ``x_u B`` are the EASE scores, this is at once the ridge regression of each
+    user's EASE scores on text. Centring adds to a user's scores one constant, which no ranking
+    sees. Several descriptions of an item go side by side, ``[T₁ T₂ …]``: their kernels ``T̃T̃ᵀ``
+    then add up, so a block speaks in proportion to its squared length.
 
     Parameters
     ----------
@@ -51,17 +53,12 @@ class Bridge(Recommender):
         self.keep_warm = keep_warm
 
     def _fit(self, split: Split, features: Features) -> None:
-        if not self.alpha > 0:
-            raise ValueError(f"Bridge: alpha={self.alpha} must be positive")
-        text = check_vectors(features.items, split.n_items, "items", "Bridge").astype(np.float64)
+        text = check_vectors(features.items, split.n_items, "items", "Bridge")
         x = split.matrix("train")
-        warm = np.flatnonzero(np.asarray(x.sum(axis=0)).ravel())
         ease = ease_weights(x, self.l2)
-        text = text - text[warm].mean(axis=0)
-        gram = text[warm].T @ text[warm] + self.alpha * np.eye(text.shape[1])
-        mapping = linalg.solve(gram, text[warm].T @ ease[:, warm].T, assume_a="pos").T  # (n, d)
-        weights = mapping @ text.T
+        mapping, weights = read_weights(ease, x, text, self.alpha)
         if self.keep_warm:
+            warm = x.getnnz(axis=0) > 0
             weights[:, warm] = ease[:, warm]
         self.map_ = mapping.astype(np.float32)
         self.weights_ = weights.astype(np.float32)
@@ -71,3 +68,27 @@ class Bridge(Recommender):
 
     def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
         return np.asarray(self._histories(histories) @ self.weights_, np.float32)
+
+
+def read_weights(
+    ease: np.ndarray, x: sparse.csr_matrix, text: np.ndarray, alpha: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``W (n_items, d)`` and ``W T̃ᵀ (n_items, n_items)``, float64, as `Bridge` defines them.
+
+    The items that ``x`` holds are the warm ones; ``ease`` are their EASE weights.
+    """
+    if not alpha > 0:
+        raise ValueError(f"Bridge: alpha={alpha} must be positive")
+    warm = np.flatnonzero(x.getnnz(axis=0))
+    centred = text.astype(np.float64)
+    centred -= centred[warm].mean(axis=0)
+    mapping = _ridge(centred[warm], ease[:, warm].T, alpha).T
+    return mapping, mapping @ centred.T
+
+
+def _ridge(x: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
+    """Return ``(xᵀx + αI)⁻¹ xᵀy``, ``(d, m)``, by the smaller of the two equal inverses."""
+    n, d = x.shape
+    if d <= n:
+        return linalg.solve(x.T @ x + alpha * np.eye(d), x.T @ y, assume_a="pos")
+    return x.T @ linalg.solve(x @ x.T + alpha * np.eye(n), y, assume_a="pos")

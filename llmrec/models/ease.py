@@ -60,6 +60,11 @@ class EASE(Recommender):
 
 def ease_weights(x: sparse.csr_matrix, l2: float) -> np.ndarray:
     """Return EASE's ``B``, float64 ``(n_items, n_items)``, for ``x (n_users, n_items)``."""
+    return weights_of(ease_inverse(x, l2))
+
+
+def ease_inverse(x: sparse.csr_matrix, l2: float) -> np.ndarray:
+    """Return ``P = (XᵀX + λI)⁻¹``, float64 ``(n_items, n_items)``."""
     if not l2 > 0:
         raise ValueError(f"EASE: l2={l2} must be positive, or the matrix has no inverse")
     n = x.shape[1]
@@ -72,7 +77,11 @@ def ease_weights(x: sparse.csr_matrix, l2: float) -> np.ndarray:
     gram = (x.T @ x).toarray().astype(np.float64)
     gram[np.diag_indices(n)] += l2
     factor = linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
-    inverse = linalg.cho_solve(factor, np.eye(n), overwrite_b=True, check_finite=False)
+    return linalg.cho_solve(factor, np.eye(n), overwrite_b=True, check_finite=False)
+
+
+def weights_of(inverse: np.ndarray) -> np.ndarray:
+    """Return ``B_ij = −P_ij / P_jj``, zero on the diagonal, from ``P``."""
     weights = inverse / -np.diag(inverse)
     np.fill_diagonal(weights, 0.0)
     return weights

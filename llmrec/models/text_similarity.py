@@ -23,6 +23,10 @@ class TextSimilarity(Recommender):
     ----------
     weighted:
         Weight the mean by the interactions' weights (ratings, counts) instead of equally.
+    centre:
+        Subtract the warm items' mean vector from all items' vectors, and the mean vector of the
+        users with train rows from all users' vectors, before they are scaled to length one. What
+        all texts share then drops out of the cosine. A row without text (all zero) stays zero.
 
     Attributes
     ----------
@@ -37,16 +41,21 @@ class TextSimilarity(Recommender):
     items_: np.ndarray
     users_: np.ndarray
 
-    def __init__(self, weighted: bool = False) -> None:
+    def __init__(self, weighted: bool = False, centre: bool = False) -> None:
         self.weighted = weighted
+        self.centre = centre
 
     def _fit(self, split: Split, features: Features) -> None:
         name = type(self).__name__
-        items = unit_rows(check_vectors(features.items, split.n_items, "items", name))
+        items = check_vectors(features.items, split.n_items, "items", name)
+        taken = split.matrix("train").getnnz(axis=0) > 0
+        items = unit_rows(_centred(items, taken) if self.centre else items)
         if features.users is None:
             users = mean_history(split.matrix("history", binary=not self.weighted), items)
         else:
-            users = unit_rows(check_vectors(features.users, split.n_users, "users", name))
+            users = check_vectors(features.users, split.n_users, "users", name)
+            known = split.matrix("train").getnnz(axis=1) > 0
+            users = unit_rows(_centred(users, known) if self.centre else users)
             if users.shape[1] != items.shape[1]:
                 raise ValueError(
                     f"{name}: users vectors have {users.shape[1]} dimensions but items have"
@@ -60,3 +69,11 @@ class TextSimilarity(Recommender):
     def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
         """Return cosines to the mean of each history's item vectors, weighted by its entries."""
         return mean_history(self._histories(histories), self.items_) @ self.items_.T
+
+
+def _centred(vectors: np.ndarray, warm: np.ndarray) -> np.ndarray:
+    """Return the rows less the mean of the warm ones that have a text; zero rows stay zero."""
+    said = (vectors != 0).any(axis=1)
+    if not (warm & said).any():
+        return vectors
+    return np.where(said[:, None], vectors - vectors[warm & said].mean(axis=0), 0)

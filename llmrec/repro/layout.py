@@ -50,6 +50,14 @@ class Layout:
         return self.root / "results" / "reference.json"
 
     @property
+    def published(self) -> Path:
+        return self.root / "results" / "published.yml"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "results" / "ledger.json"
+
+    @property
     def headline(self) -> Path:
         return self.root / "results" / "headline.yml"
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from llmrec.models import EASE, Bridge
+from llmrec.models import EASE, Bridge, Features
 
 
 def test_equals_ridge_from_text_to_each_users_ease_scores(planted, features):
@@ -21,6 +21,16 @@ def test_scores_are_history_times_map_times_text(planted, features):
     centred = features.items - features.items[:47].mean(axis=0)
     expected = planted.matrix("history") @ model.map_ @ centred.T
     np.testing.assert_allclose(model.score(np.arange(30)), expected, atol=1e-4)
+
+
+def test_wide_vectors_take_the_smaller_inverse_to_the_same_scores(planted, features):
+    wide = np.linalg.qr(np.random.default_rng(0).normal(size=(90, 8)))[0].T  # more than 47 columns
+    rotated = Features(items=features.items.astype(np.float64) @ wide)
+    narrow = Bridge(l2=5.0, alpha=0.7).fit(planted, features)
+    model = Bridge(l2=5.0, alpha=0.7).fit(planted, rotated)
+    assert model.map_.shape == (50, 90)
+    np.testing.assert_allclose(model.weights_, narrow.weights_, atol=1e-5)
+    np.testing.assert_allclose(model.map_ @ wide.T, narrow.map_, atol=1e-5)
 
 
 def test_keep_warm_leaves_ease_untouched(planted, features):

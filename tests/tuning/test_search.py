@@ -1,0 +1,287 @@
+import inspect
+from dataclasses import replace
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+from llmrec.data import Dataset, Split
+from llmrec.evaluation import evaluate
+from llmrec.models import EASE, Bridge, Features, ItemKNN, Popularity, Recommender
+from llmrec.tuning import tune
+from llmrec.tuning.search import _code_hash
+
+N_USERS, N_ITEMS, WANTED = 6, 20, 9
+SPACE = {"x": {"low": 1.0, "high": 1000.0, "log": True}}
+
+
+class Toy(Recommender):
+    """Puts the wanted item at a given place, so that nDCG@10 is 1 / log2(1 + place) for all."""
+
+    fits: list = []  # noqa: RUF012  what was seen by each fit of a test
+
+    def __init__(self, place: int = 9, x: float = 100.0) -> None:
+        self.place = place
+        self.x = x
+
+    def _fit(self, split, features):
+        Toy.fits.append((len(split.train), len(split.valid), len(split.test), self.x))
+        if self.place == 5:
+            raise MemoryError("no room\nfor five")
+        if self.x < 10:
+            raise FloatingPointError("the loss is nan")
+
+    def score(self, users):
+        scores = np.tile(-np.arange(1, N_ITEMS + 1, dtype=np.float32), (len(users), 1))
+        scores[:, WANTED] = 0.5 - self.place
+        if self.place == 6:
+            scores[:] = np.nan
+        return scores
+
+
+def frame(pairs):
+    pairs = np.asarray(pairs, np.int64).reshape(-1, 2)
+    columns = {"user": pairs[:, 0], "item": pairs[:, 1], "timestamp": np.int64(0), "weight": 1.0}
+    return pd.DataFrame({**columns, "action": "viewed"})
+
+
+@pytest.fixture
+def split():
+    everyone = frame([(user, 19) for user in range(N_USERS)])
+    items = pd.DataFrame({"item": range(N_ITEMS), "title": [f"item {i}" for i in range(N_ITEMS)]})
+    rng = np.random.default_rng(0)
+    train = frame([(u, i) for u in range(N_USERS) for i in 10 + rng.permutation(10)[:4]])
+    valid = frame([(user, WANTED) for user in range(N_USERS)])
+    test = frame([(user, 3) for user in range(N_USERS)])
+    data = Dataset("toys", everyone, items)
+    return Split(data, "planted", 0, train, valid, test, history=train)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    Toy.fits = []
+    return tmp_path / "cache"
+
+
+def same(a, b):
+    """Whether two results agree in all but the time they took."""
+    left, right = (t.table().drop(columns="seconds") for t in (a, b))
+    return left.equals(right) and a.values == b.values and a.value == b.value
+
+
+def test_the_best_place_is_found_and_the_first_trial_is_the_default(split):
+    found = tune(Toy, split, budget=12, space={"place": [9, 4, 1]})
+    assert found.values == {"place": 1}
+    assert found.value == pytest.approx(1.0, abs=1e-12)
+    assert found.trials[0].values == {"place": 9}
+    assert found.default == pytest.approx(1 / np.log2(10), abs=1e-12)
+    assert (found.model, found.split, found.metric, found.budget) == (
+        "Toy",
+        "planted",
+        "ndcg@10",
+        12,
+    )
+    assert found.split_hash == split.hash
+    assert found.seconds > 0
+    assert tune(Toy, split, budget=12, metric="hit@3", space={"place": [9, 4, 1]}).default == 0.0
+
+
+def test_a_setting_drawn_again_counts_but_is_not_run_again(split):
+    found = tune(Toy, split, budget=12, space={"place": [9, 1]})
+    assert len(found.trials) == 12
+    assert len(Toy.fits) == 2
+
+
+def test_of_equally_good_settings_the_earliest_wins(split):
+    found = tune(Toy, split, budget=6, space={"x": {"low": 50.0, "high": 1000.0}})
+    assert len({trial.value for trial in found.trials}) == 1
+    assert found.values == {"x": 100.0}
+
+
+def test_the_model_sees_neither_valid_nor_test(split):
+    tune(Toy, split, budget=3, space={"x": {"low": 50.0, "high": 1000.0}})
+    assert {(valid, test) for _, valid, test, _ in Toy.fits} == {(0, 0)}
+
+
+def test_a_poisoned_test_part_changes_nothing(split):
+    space = {"neighbours": [100, 1, 2], "shrinkage": {"low": 0.0, "high": 50.0}}
+    valid = frame([(user, 10 + user) for user in range(N_USERS)])
+    train = split.train[split.train["item"] != 10 + split.train["user"]]
+    clean = replace(split, train=train, history=train, valid=valid)
+    poison = frame([(10**6, -5)]).assign(weight=np.nan)
+    runs = [tune(ItemKNN, s, budget=10, space=space) for s in (clean, replace(clean, test=poison))]
+    assert same(*runs)
+    assert runs[0].split_hash != runs[1].split_hash  # not one that came from the other's cache
+    assert len({trial.value for trial in runs[0].trials}) > 1
+
+
+def test_the_value_is_that_of_evaluate_on_valid(split):
+    found = tune(EASE, split, budget=2, metric="recall@15", items=[3, 5, WANTED])
+    again = evaluate(
+        EASE().fit(split), split, (15,), ("recall",), items=[3, 5, WANTED], part="valid"
+    )
+    assert found.default == again.per_user("recall@15").mean()
+
+
+def test_failed_trials_are_recorded_and_count(split):
+    found = tune(Toy, split, budget=20, space={"place": [9, 5, 6]})
+    table = found.table()
+    assert list(table.columns) == ["value", "seconds", "error", "place"]
+    assert table.index.name == "trial"
+    assert len(table) == 20
+    assert set(table.loc[table["place"] == 5, "error"]) == {"MemoryError: no room for five"}
+    assert table.loc[table["place"] == 6, "error"].str.contains("NaN").all()
+    assert table.loc[table["place"] != 9, "value"].isna().all()
+    assert found.values == {"place": 9}
+    failed = (table["place"] != 9).sum()
+    assert 0 < failed < 20
+    assert found.entry()["failed"] == failed
+    assert same(found, tune(Toy, split, budget=20, space={"place": [9, 5, 6]}))  # from the cache
+    assert len(Toy.fits) == 3
+
+
+def test_when_every_trial_fails_the_first_error_is_shown(split):
+    with pytest.raises(
+        ValueError, match="all 3 trials of Bridge failed; the first: ValueError: Bri"
+    ):
+        tune(Bridge, split, budget=3)
+
+
+def test_a_longer_run_goes_on_where_a_shorter_one_ended(split, monkeypatch, cache):
+    short = tune(Toy, split, budget=4, space=SPACE, seed=3)
+    assert len(Toy.fits) == 4
+    long = tune(Toy, split, budget=12, space=SPACE, seed=3)
+    assert len(Toy.fits) == 12
+    assert long.trials[:4] == short.trials
+    assert tune(Toy, split, budget=4, space=SPACE, seed=3) == short
+    assert len(Toy.fits) == 12
+    monkeypatch.setenv("LLMREC_CACHE", str(cache.with_name("another")))
+    assert same(tune(Toy, split, budget=12, space=SPACE, seed=3), long)
+    assert len(Toy.fits) == 24
+    assert len({trial.values["x"] for trial in long.trials}) == 12
+
+
+def test_a_run_that_is_cut_off_goes_on(split, monkeypatch, cache):
+    whole = tune(Toy, split, budget=10, space=SPACE)
+    monkeypatch.setenv("LLMREC_CACHE", str(cache.with_name("another")))
+    fit = Toy._fit
+
+    def cut(self, split, features):
+        if len(Toy.fits) == 14:
+            raise KeyboardInterrupt
+        fit(self, split, features)
+
+    monkeypatch.setattr(Toy, "_fit", cut)
+    with pytest.raises(KeyboardInterrupt):
+        tune(Toy, split, budget=10, space=SPACE)
+    monkeypatch.setattr(Toy, "_fit", fit)
+    assert same(tune(Toy, split, budget=10, space=SPACE), whole)
+    assert len(Toy.fits) == 20
+
+
+def test_what_is_written_down_is_what_ran(split):
+    found = tune(Toy, split, budget=5, space=SPACE | {"place": 3})
+    assert [x for *_, x in Toy.fits] == [trial.values["x"] for trial in found.trials]
+    assert all(x == float(f"{x:.3g}") for *_, x in Toy.fits)
+    assert found.values["place"] == 3
+
+
+def test_trials_of_other_circumstances_are_not_used(split):
+    vectors = np.eye(N_ITEMS, 4, dtype=np.float32)
+    changed = replace(split, valid=split.valid.iloc[1:])
+    for s, features, options in (
+        (split, None, {}),
+        (split, Features(items=vectors), {}),
+        (split, Features(items=2 * vectors), {}),
+        (changed, None, {}),
+        (split, None, {"items": [3, WANTED]}),
+        (split, None, {"metric": "hit@10"}),
+        (split, None, {"seed": 1}),
+        (split, None, {"name": "Other"}),
+        (split, None, {"space": {"x": {"low": 10.0, "high": 200.0}}}),
+    ):
+        before = len(Toy.fits)
+        tune(
+            Toy, s, features, budget=2, **{"space": {"x": {"low": 10.0, "high": 1000.0}}} | options
+        )
+        assert len(Toy.fits) == before + 2
+
+
+def test_another_seed_draws_other_settings_after_the_default(split):
+    a, b = (tune(Toy, split, budget=4, space=SPACE, seed=seed) for seed in (0, 1))
+    assert a.trials[0].values == b.trials[0].values
+    assert not {t.values["x"] for t in a.trials[1:]} & {t.values["x"] for t in b.trials[1:]}
+
+
+def test_the_code_that_counts_is_the_models_and_what_it_imports(monkeypatch):
+    source = inspect.getsource
+    monkeypatch.setattr("psutil.Process.create_time", lambda process: np.inf)
+    before = {model: _code_hash(model) for model in (EASE, Bridge, ItemKNN)}
+
+    def edited(text):
+        def getsource(module):
+            found = source(module)
+            return found + text if module.__name__ == "llmrec.models.ease" else found
+
+        monkeypatch.setattr(inspect, "getsource", getsource)
+        return {model for model in before if _code_hash(model) != before[model]}
+
+    assert edited("\n# a comment\n") == set()
+    assert edited("\nx = 1\n") == {EASE, Bridge}
+
+
+def test_a_module_edited_while_it_runs_is_searched_anew(monkeypatch):
+    monkeypatch.setattr("psutil.Process.create_time", lambda process: 0.0)
+    assert _code_hash(EASE) != _code_hash(EASE)
+
+
+def test_a_model_typed_into_a_notebook_is_searched_anew(monkeypatch):
+    def no_source(module):
+        raise OSError("could not get source code")
+
+    monkeypatch.setattr(inspect, "getsource", no_source)
+    assert _code_hash(Toy) != _code_hash(Toy)
+
+
+def test_nothing_to_tune_is_budget_zero(split):
+    train = frame([(0, 10), (1, 10), (2, WANTED)])
+    found = tune(Popularity, replace(split, train=train, history=train), budget=20)
+    assert (found.budget, found.values, len(found.trials)) == (0, {}, 1)
+    assert found.value == found.default > 0
+    assert found.entry()["budget"] == 0
+
+
+def test_optuna_is_silent_inside_and_as_before_outside(split, capfd):
+    before = optuna.logging.get_verbosity()
+    tune(Toy, split, budget=3, space={"place": [9, 5]})
+    assert optuna.logging.get_verbosity() == before
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"budget": 0}, "budget=0 must be a whole number of at least 1"),
+        ({"budget": 2.5}, "budget=2.5 must be a whole number"),
+        ({"metric": "ndcg"}, "metric='ndcg@' must be one of ndcg"),
+        ({"metric": "ndcg@0"}, "metric='ndcg@0'"),
+        ({"metric": "auc@10"}, "metric='auc@10'"),
+        ({"space": None}, "search_spaces.yml has no 'Toy': pass space="),
+        ({"space": {"y": [1]}}, "search space of Toy: Toy has no 'y', it takes place, x"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_the_first_trial(split, options, message):
+    with pytest.raises(ValueError, match=message):
+        tune(Toy, split, **{"space": SPACE} | options)
+    assert Toy.fits == []
+
+
+def test_a_split_without_valid_is_refused(split):
+    with pytest.raises(
+        ValueError, match="planted split of 'toys' has no valid part, and test is not"
+    ):
+        tune(Toy, replace(split, valid=split.valid.iloc[:0]), space=SPACE)
+    assert Toy.fits == []
