@@ -186,6 +186,14 @@ def _ease_100k() -> dict[str, Measured]:
     return over_splits(lambda seed: EASE(300.0), five_splits(), MOVIELENS)
 
 
+@recipe("ml-100k", "FeatureALS and TextEASE joined")
+def _joined_100k() -> dict[str, Measured]:
+    from llmrec.repro.lineups import movielens_features, movielens_warm
+
+    features = movielens_features(load("ml-100k"))
+    return over_splits(lambda seed: movielens_warm(features), five_splits(), MOVIELENS)
+
+
 @recipe("ml-100k", "TwoTower on identities, BPR loss")
 def _bpr_100k() -> dict[str, Measured]:
     from llmrec.models import TwoTower
@@ -242,6 +250,25 @@ def _transitions_beauty() -> dict[str, Measured]:
     return ranking(TransitionKNN(), last_out_split(load("amazon-beauty")), BEAUTY)
 
 
+@recipe("beauty", "SASRec, full cross-entropy")
+def _sasrec_beauty() -> dict[str, Measured]:
+    return _sasrec("ce")
+
+
+@recipe("beauty", "SASRec, one sampled negative")
+def _sasrec_bce_beauty() -> dict[str, Measured]:
+    return _sasrec("bce")
+
+
+def _sasrec(loss: str) -> dict[str, Measured]:
+    from llmrec.models import SASRec
+
+    # Where the item before last stopped helping: ten epochs of cross-entropy, more of the other
+    # loss, whose epochs are four times as cheap.
+    model = SASRec(loss=loss, epochs={"ce": 10, "bce": 40}[loss])
+    return ranking(model, last_out_split(load("amazon-beauty")), BEAUTY)
+
+
 @recipe("beauty", "TextKNN on MiniLM")
 def _text_beauty() -> dict[str, Measured]:
     from llmrec.models import TextKNN
@@ -264,11 +291,11 @@ def _together_beauty() -> dict[str, Measured]:
 # Prompts: the protocols are llmrec.repro.prompt_protocols.
 
 
-@recipe("tallrec", "SmolLM2-135M without examples")
+@recipe("tallrec", "SmolLM2-135M without examples, a random quarter of the questions")
 def _smollm2_0() -> dict[str, Measured]:
     from llmrec.repro.prompt_protocols import tallrec_auc
 
-    measured = Measured.of(tallrec_auc(), "prompts")
+    measured = Measured.of(tallrec_auc(n=250), "prompts")
     return {f"auc@{shots}": measured for shots in (16, 64, 256)}
 
 

@@ -6,6 +6,8 @@ from llmrec.data import Dataset, Split, last_out_split
 from llmrec.models import Ensemble, Features, Recommender
 from llmrec.repro.lineups import beauty_models, citeulike_models, hold_out_last
 
+PARTS = ("train", "valid", "test", "history")
+
 
 @pytest.fixture(scope="module")
 def dataset():
@@ -30,9 +32,6 @@ def test_the_last_rows_of_each_user_are_held_out(dataset):
     assert of_user == {"train": [4, 5], "valid": [6, 7, 8], "test": [], "history": [4, 5]}
     assert len(held.train) + len(held.valid) == len(split.train)
     assert "last 3 of train held out" in held.name
-
-
-PARTS = ("train", "valid", "test", "history")
 
 
 def test_a_user_with_too_few_rows_keeps_them(dataset):
