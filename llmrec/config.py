@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-
 CACHE_VARIABLE = "LLMREC_CACHE"
 MIRROR_VARIABLE = "LLMREC_MIRROR"
 THREADS_VARIABLE = "LLMREC_THREADS"
@@ -69,12 +67,3 @@ def device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def seed_everything(seed: int) -> np.random.Generator:
-    """Seed torch, pin its threads, and return a NumPy generator made from the same seed."""
-    import torch
-
-    torch.manual_seed(seed)
-    torch.set_num_threads(threads())
-    return np.random.default_rng(seed)

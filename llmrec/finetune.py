@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from llmrec import config
-from llmrec.data import Split
+from llmrec.data import Split, sequences
 from llmrec.encoders import TransformerEncoder
 from llmrec.encoders.base import fingerprint_of
 from llmrec.encoders.transformer import one_line_errors, quiet, weights_hash
@@ -208,9 +208,9 @@ def next_item_examples(
     -----
     Introduced in chapter 14.
     """
-    rows = split.train.sort_values("timestamp", kind="stable").drop_duplicates(["user", "item"])
-    sequences = [part.to_numpy() for _, part in rows.groupby("user")["item"] if len(part) > 1]
-    if not sequences:
+    taken = sequences(split.train, split.n_users, keep="first")
+    taken = [items for items in taken if len(items) > 1]
+    if not taken:
         raise ValueError("next_item_examples: no user has two train items")
     generator = np.random.default_rng(seed)
     wording = prompt_template(prompt)
@@ -219,8 +219,8 @@ def next_item_examples(
     order: np.ndarray = np.array([], np.int64)
     while len(prompts) < n:
         if not len(order):
-            order = generator.permutation(len(sequences))
-        items, order = sequences[order[0]], order[1:]
+            order = generator.permutation(len(taken))
+        items, order = taken[order[0]], order[1:]
         at = int(generator.integers(1, len(items)))
         told = [titles[i] for i in items[max(0, at - history) : at]]
         prompts.append(wording.fill(told, kind))

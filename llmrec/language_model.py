@@ -29,8 +29,8 @@ from llmrec.encoders.transformer import (
     smollm2,
     weights_hash,
 )
-from llmrec.json_cache import JsonCache, key_of
 from llmrec.prompts import Chat, Prompt
+from llmrec.shards import JsonShards, key_of
 from llmrec.token_tree import Ids, Pair, TokenTree, trees
 
 TREE_TOKENS = 512  # of likelihood: fewer, more overhead; more, attention grows with the square
@@ -367,8 +367,8 @@ class LanguageModel:
     # --- what both share --------------------------------------------------------------------------
 
     @cached_property
-    def _kept(self) -> JsonCache:
-        return JsonCache(config.cache_dir() / "language_model" / self.fingerprint)
+    def _kept(self) -> JsonShards:
+        return JsonShards(config.cache_dir() / "language_model" / self.fingerprint)
 
     def _answers(self, kind: str, asked: Sequence[Any], compute: Compute) -> dict[Any, Any]:
         """Answer from the cache what it holds, compute the rest, and keep it batch by batch."""

@@ -247,11 +247,16 @@ def seeded(seed: int) -> Iterator[np.random.Generator]:
     before = torch.get_num_threads()
     with torch.random.fork_rng():
         try:
-            generator = config.seed_everything(seed)
+            torch.manual_seed(seed)
             torch.set_num_threads(1)
-            yield generator
+            yield np.random.default_rng(seed)
         finally:
             torch.set_num_threads(before)
+
+
+def float_tensor(array: np.ndarray) -> Tensor:
+    """Return the array as a float32 tensor on the device of the book. Introduced in chapter 5."""
+    return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(config.device())
 
 
 def minibatches(n: int, size: int, generator: np.random.Generator) -> Iterator[np.ndarray]:

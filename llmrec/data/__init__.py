@@ -4,6 +4,7 @@ from llmrec.data.dataset import Dataset, Part, Split
 from llmrec.data.loaders import available, load
 from llmrec.data.prompts import nir, tallrec
 from llmrec.data.published import PUBLISHED, published_split
+from llmrec.data.sequences import in_order, sequences
 from llmrec.data.splits import (
     cold_item_split,
     cold_user_split,
@@ -22,11 +23,13 @@ __all__ = [
     "available",
     "cold_item_split",
     "cold_user_split",
+    "in_order",
     "last_out_split",
     "load",
     "nir",
     "published_split",
     "random_split",
+    "sequences",
     "tallrec",
     "time_split",
 ]

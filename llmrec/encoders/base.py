@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
-import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from safetensors.numpy import load, save
 from tqdm import tqdm
 
 from llmrec import config
+from llmrec.shards import Shards
 from llmrec.vectors import unit_rows
 
 Batch = tuple[np.ndarray, np.ndarray]  # positions (b,), vectors (b, d)
@@ -98,20 +97,54 @@ def _distinct(texts: Sequence[str]) -> dict[str, int]:
     return places
 
 
+class VectorShards(Shards):
+    """Shards of vectors under the sha256 of their texts: safetensors files.
+
+    Each holds ``keys (n, 32)`` and ``vectors (n, dim)``, float32.
+
+    Parameters
+    ----------
+    folder:
+        Where the shards live.
+    dim:
+        Length of a vector.
+
+    Notes
+    -----
+    Introduced in chapter 4.
+    """
+
+    suffix = ".safetensors"
+
+    def __init__(self, folder: Path, dim: int) -> None:
+        super().__init__(folder)
+        self.dim = dim
+
+    def pack(self, entries: Mapping[bytes, np.ndarray]) -> bytes:
+        keys = np.frombuffer(b"".join(entries), np.uint8).reshape(-1, 32)
+        vectors = np.stack(list(entries.values())).astype(np.float32)
+        return save({"keys": keys, "vectors": vectors})
+
+    def unpack(self, data: bytes) -> dict[bytes, np.ndarray]:
+        try:
+            tensors = load(data)
+            keys, vectors = tensors["keys"], tensors["vectors"]
+        except (SafetensorError, KeyError) as error:
+            raise ValueError(str(error)) from error
+        if keys.shape != (len(vectors), 32) or vectors.shape[1:] != (self.dim,):
+            raise ValueError(f"keys {keys.shape} and vectors {vectors.shape} are not as expected")
+        return {key.tobytes(): vector for key, vector in zip(keys, vectors, strict=True)}
+
+
 class CachedEncoder(Encoder):
     """An encoder whose vectors are kept on disk, one entry a distinct text.
-
-    The folder ``<cache>/embeddings/<fingerprint>/`` holds append-only shards, safetensors files
-    with ``keys (n, 32)`` (the texts' sha256) and ``vectors (n, d)``. A shard is written aside and
-    renamed, and named by the sha256 of its bytes: a damaged one is recognised, dropped with a
-    warning and encoded again, and two processes may fill one folder.
 
     Parameters
     ----------
     encoder:
         The encoder to keep the vectors of.
     folder:
-        Where the shards live; by default a folder named by the fingerprint in the cache.
+        Where the `VectorShards` live; by default ``<cache>/embeddings/<fingerprint>``.
     """
 
     SHARD_TEXTS = 4096  # a run that is cut off loses at most this many
@@ -120,8 +153,6 @@ class CachedEncoder(Encoder):
         self.encoder = encoder
         self.name = encoder.name
         self._folder = folder
-        self._known: dict[bytes, np.ndarray] = {}
-        self._shards: set[str] = set()
 
     @property
     def dim(self) -> int:
@@ -131,20 +162,25 @@ class CachedEncoder(Encoder):
     def fingerprint(self) -> str:
         return self.encoder.fingerprint
 
+    @cached_property
+    def _shards(self) -> VectorShards:
+        default = config.cache_dir() / "embeddings" / self.fingerprint
+        return VectorShards(self._folder or default, self.dim)
+
     @property
     def folder(self) -> Path:
-        return self._folder or config.cache_dir() / "embeddings" / self.fingerprint
+        return self._shards.folder
 
     def count_tokens(self, text: str) -> int:
         return self.encoder.count_tokens(text)
 
     def batches(self, texts: Sequence[str]) -> Iterator[Batch]:
-        self._read_new_shards()
+        known = self._shards.read()
         keys = [hashlib.sha256(text.encode()).digest() for text in texts]
-        hits = [i for i, key in enumerate(keys) if key in self._known]
-        misses = [i for i, key in enumerate(keys) if key not in self._known]
+        hits = [i for i, key in enumerate(keys) if key in known]
+        misses = [i for i, key in enumerate(keys) if key not in known]
         if hits:
-            yield np.array(hits), np.stack([self._known[keys[i]] for i in hits])
+            yield np.array(hits), np.stack([known[keys[i]] for i in hits])
         if not misses:
             return
         waiting: dict[bytes, np.ndarray] = {}
@@ -154,56 +190,8 @@ class CachedEncoder(Encoder):
                 rows = unit_rows(vectors)
                 waiting.update(zip((keys[i] for i in where), rows, strict=True))
                 if len(waiting) >= self.SHARD_TEXTS:
-                    self._write_shard(waiting)
+                    self._shards.add(waiting)
                     waiting = {}
                 yield where, rows
         finally:  # also when the reader is interrupted: what is computed is kept
-            self._write_shard(waiting)
-
-    def _read_new_shards(self) -> None:
-        """Learn what this or another process has written since the last look."""
-        if not self.folder.is_dir():
-            return
-        for path in sorted(self.folder.glob("*.safetensors")):
-            if path.name in self._shards:
-                continue
-            try:
-                self._known.update(self._read_shard(path))
-                self._shards.add(path.name)
-            except FileNotFoundError:
-                continue  # another process dropped it just now
-            except (OSError, ValueError, KeyError, SafetensorError) as error:
-                warnings.warn(
-                    f"{path}: damaged cache shard dropped, its texts are encoded again ({error})",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-                path.unlink(missing_ok=True)
-
-    def _read_shard(self, path: Path) -> dict[bytes, np.ndarray]:
-        data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != path.stem:
-            raise ValueError("its bytes do not match its name")
-        tensors = load(data)
-        keys, vectors = tensors["keys"], tensors["vectors"]
-        if keys.shape != (len(vectors), 32) or vectors.shape[1:] != (self.dim,):
-            raise ValueError(f"keys {keys.shape} and vectors {vectors.shape} are not as expected")
-        return {key.tobytes(): vector for key, vector in zip(keys, vectors, strict=True)}
-
-    def _write_shard(self, entries: dict[bytes, np.ndarray]) -> None:
-        if not entries:
-            return
-        keys = np.frombuffer(b"".join(entries), np.uint8).reshape(-1, 32)
-        data = save({"keys": keys, "vectors": np.stack(list(entries.values())).astype(np.float32)})
-        name = f"{hashlib.sha256(data).hexdigest()}.safetensors"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=self.folder, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.replace(aside, self.folder / name)
-        except BaseException:
-            Path(aside).unlink(missing_ok=True)
-            raise
-        self._known.update(entries)
-        self._shards.add(name)
+            self._shards.add(waiting)

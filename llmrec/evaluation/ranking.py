@@ -108,7 +108,7 @@ def evaluate(
 
     Items of ``split.history`` are no candidates and no targets; an item taken twice counts once;
     ties count in expectation. Users without a train row but with a history are scored by
-    ``model.fold_in`` on it, all others by ``model.score``.
+    ``model.fold_in`` on it, all others by ``model.score``, as are all of a model that reads order.
 
     Parameters
     ----------
@@ -159,6 +159,7 @@ def evaluate(
 
     values = {f"{metric}@{k}": np.empty(len(kept)) for metric in metrics for k in ks}
     cold = np.isin(kept, split.cold_users) & (history[kept].getnnz(axis=1) > 0)
+    cold &= not getattr(model, "reads_order", False)
     warm_and_cold: list[tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]] = [
         (np.flatnonzero(~cold), model.score),
         (np.flatnonzero(cold), lambda codes: model.fold_in(history[codes])),

@@ -17,7 +17,14 @@ from torch.nn import functional as F
 from llmrec import config
 from llmrec.data import Split
 from llmrec.models.base import Features, Recommender, check_vectors
-from llmrec.training import held_out_recall, minibatches, seeded, softmax_loss, train
+from llmrec.training import (
+    float_tensor,
+    held_out_recall,
+    minibatches,
+    seeded,
+    softmax_loss,
+    train,
+)
 from llmrec.vectors import unit_rows
 
 MAPS = ("linear", "mlp")
@@ -134,7 +141,7 @@ class AlphaRec(Recommender):
 
             def loss(codes: np.ndarray) -> Tensor:
                 u, v = (F.normalize(side) for side in embed(torch.from_numpy(codes), warm))
-                targets = _tensor(x[codes].toarray())[:, warm]  # (B, n_warm)
+                targets = float_tensor(x[codes].toarray())[:, warm]  # (B, n_warm)
                 return softmax_loss(u @ v.T, targets, self.temperature)
 
             self.valid_history_ = []
@@ -167,7 +174,7 @@ class AlphaRec(Recommender):
         values = torch.from_numpy(graph.data)
         edges = torch.sparse_coo_tensor(cells, values, x.shape, check_invariants=True)
         edges = edges.coalesce().to(config.device())
-        of_users, of_items = _tensor(_mean_rows(x) @ self._text), _tensor(self._text)
+        of_users, of_items = float_tensor(_mean_rows(x) @ self._text), float_tensor(self._text)
         if self.map == "linear":  # a linear f and the graph commute: smooth the text once
             of_users, of_items = _average(propagate(edges, of_users, of_items, self.layers))
             return lambda users, items: (self.map_(of_users[users]), self.map_(of_items[items]))
@@ -193,7 +200,7 @@ class AlphaRec(Recommender):
 
     def _mapped(self, text: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return self.map_(_tensor(text)).cpu().numpy()
+            return self.map_(float_tensor(text)).cpu().numpy()
 
     def _validator(self, split: Split, x: sparse.csr_matrix) -> Callable[[], float]:
         known, valid = split.matrix("history"), split.matrix("valid")
@@ -255,7 +262,3 @@ def _map(kind: str, d: int, dim: int) -> nn.Module:
         return nn.Linear(d, dim, bias=False)
     hidden = (d + dim) // 2
     return nn.Sequential(nn.Linear(d, hidden), nn.LeakyReLU(), nn.Linear(hidden, dim))
-
-
-def _tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(config.device())

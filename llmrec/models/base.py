@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 import numpy as np
 from scipy import sparse
@@ -44,6 +44,9 @@ class Recommender(ABC):
     """
 
     seen_: sparse.csr_matrix
+
+    #: Whether `score` reads the order of ``split.history``, which the matrix of `fold_in` lacks.
+    reads_order: ClassVar[bool] = False
 
     def fit(self, split: Split, features: Features | None = None) -> Self:
         """Learn from ``split.train`` (never from valid or test) and return self.

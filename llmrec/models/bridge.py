@@ -56,9 +56,10 @@ class Bridge(Recommender):
         text = check_vectors(features.items, split.n_items, "items", "Bridge")
         x = split.matrix("train")
         ease = ease_weights(x, self.l2)
-        mapping, weights = read_weights(ease, x, text, self.alpha)
+        warm = np.flatnonzero(x.getnnz(axis=0))
+        mapping, centred = text_map(ease, text, warm, self.alpha)
+        weights = mapping @ centred.T
         if self.keep_warm:
-            warm = x.getnnz(axis=0) > 0
             weights[:, warm] = ease[:, warm]
         self.map_ = mapping.astype(np.float32)
         self.weights_ = weights.astype(np.float32)
@@ -70,25 +71,43 @@ class Bridge(Recommender):
         return np.asarray(self._histories(histories) @ self.weights_, np.float32)
 
 
-def read_weights(
-    ease: np.ndarray, x: sparse.csr_matrix, text: np.ndarray, alpha: float
+def text_map(
+    weights: np.ndarray | sparse.csr_matrix,
+    text: np.ndarray,
+    warm: np.ndarray,
+    alpha: float,
+    model: str = "Bridge",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``W (n_items, d)`` and ``W T̃ᵀ (n_items, n_items)``, float64, as `Bridge` defines them.
+    """Return ``W = B T̃ (T̃ᵀT̃ + αI)⁻¹ (n_items, d)`` and all of ``T̃ (n_items, d)``, float64.
 
-    The items that ``x`` holds are the warm ones; ``ease`` are their EASE weights.
+    Parameters
+    ----------
+    weights:
+        B ``(n_items, n_items)``, dense or sparse; its warm columns are read.
+    text:
+        ``(n_items, d)``; T̃ is it minus the warm rows' mean.
+    warm:
+        Codes of the items to learn from.
+    alpha:
+        Ridge α > 0.
+    model:
+        Whom an error names.
+
+    Raises
+    ------
+    ValueError
+        When ``alpha`` is not positive.
+
+    Introduced in chapter 4.
     """
     if not alpha > 0:
-        raise ValueError(f"Bridge: alpha={alpha} must be positive")
-    warm = np.flatnonzero(x.getnnz(axis=0))
+        raise ValueError(f"{model}: alpha={alpha} must be positive")
     centred = text.astype(np.float64)
     centred -= centred[warm].mean(axis=0)
-    mapping = _ridge(centred[warm], ease[:, warm].T, alpha).T
-    return mapping, mapping @ centred.T
-
-
-def _ridge(x: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
-    """Return ``(xᵀx + αI)⁻¹ xᵀy``, ``(d, m)``, by the smaller of the two equal inverses."""
+    x = centred[warm]
     n, d = x.shape
-    if d <= n:
-        return linalg.solve(x.T @ x + alpha * np.eye(d), x.T @ y, assume_a="pos")
-    return x.T @ linalg.solve(x @ x.T + alpha * np.eye(n), y, assume_a="pos")
+    if d <= n:  # the smaller of two equal inverses
+        inverse = linalg.solve(x.T @ x + alpha * np.eye(d), x.T, assume_a="pos").T
+    else:
+        inverse = linalg.solve(x @ x.T + alpha * np.eye(n), x, assume_a="pos")
+    return weights[:, warm] @ inverse, centred

@@ -6,10 +6,11 @@ Introduced in chapter 13.
 from __future__ import annotations
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import sparse
 
 from llmrec.data import Split
 from llmrec.models.base import Features, Recommender, check_vectors
+from llmrec.models.bridge import text_map
 from llmrec.models.neighbours import ItemKNN
 
 
@@ -50,16 +51,11 @@ class NeighbourBridge(Recommender):
         self.alpha = alpha
 
     def _fit(self, split: Split, features: Features) -> None:
-        if not self.alpha > 0:
-            raise ValueError(f"NeighbourBridge: alpha={self.alpha} must be positive")
         text = check_vectors(features.items, split.n_items, "items", "NeighbourBridge")
         similarity = ItemKNN(self.neighbours, self.shrinkage).fit(split).similarity_
         warm = np.setdiff1d(np.arange(split.n_items), split.cold_items)
-        centred = text.astype(np.float64)
-        centred -= centred[warm].mean(axis=0)
-        gram = centred[warm].T @ centred[warm] + self.alpha * np.eye(text.shape[1])
-        target = similarity @ centred  # the columns of cold items are empty
-        self.map_ = linalg.solve(gram, target.T, assume_a="pos").T.astype(np.float32)
+        mapping, centred = text_map(similarity, text, warm, self.alpha, "NeighbourBridge")
+        self.map_ = mapping.astype(np.float32)
         self.items_ = centred.astype(np.float32)
 
     def score(self, users: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 from scipy import sparse
 
-from llmrec.data import Split
+from llmrec.data import Split, sequences
 from llmrec.language_model import LanguageModel
 from llmrec.models.base import Features, Recommender, top_k
 from llmrec.prompts import Prompt, inside_quotes, letter, prompt_template
@@ -244,10 +244,5 @@ def recent_items(split: Split, n: int) -> list[np.ndarray]:
     Equal timestamps keep the order of the rows; an item taken again counts where it was last taken.
     Introduced in chapter 14.
     """
-    rows = split.history.sort_values("timestamp", kind="stable")
-    rows = rows.drop_duplicates(["user", "item"], keep="last")
-    out = [np.array([], np.int64)] * split.n_users
-    items = rows["item"].to_numpy()
-    for user, places in rows.groupby("user", sort=False).indices.items():
-        out[user] = items[places][-n:]  # type: ignore[call-overload]
-    return out
+    taken = sequences(split.history, split.n_users, keep="last")
+    return [items[-n:] for items in taken]

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from llmrec import config
-from llmrec.data import Split
+from llmrec.data import Split, sequences
 from llmrec.models.base import Features, Recommender, check_vectors
 from llmrec.training import (
     NegativeSampler,
@@ -168,6 +167,8 @@ class SASRec(Recommender):
     net_: SASRecNet
     history_: list[float]
     valid_history_: list[float]
+
+    reads_order = True
 
     def __init__(
         self,
@@ -370,17 +371,6 @@ class _Loss:
         labels = torch.zeros_like(logits)
         labels[:, 0] = 1.0
         return bce_loss(logits, labels)
-
-
-def sequences(events: pd.DataFrame, n_users: int) -> list[np.ndarray]:
-    """Return each user's item codes, oldest first: by timestamp, then by row.
-
-    Introduced in chapter 13.
-    """
-    user = events["user"].to_numpy()
-    order = np.lexsort((events["timestamp"].to_numpy(), user))  # stable: rows break ties
-    ends = np.cumsum(np.bincount(user, minlength=n_users))
-    return np.split(events["item"].to_numpy()[order], ends[:-1])
 
 
 def principal_axes(vectors: np.ndarray, dim: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from llmrec.data import Split
 from llmrec.models.base import Features, check_vectors
-from llmrec.models.bridge import read_weights
+from llmrec.models.bridge import text_map
 from llmrec.models.ease import EASE, ease_inverse, weights_of
 
 
@@ -61,11 +61,12 @@ class TextEASE(EASE):
         text = check_vectors(features.items, split.n_items, "items", "TextEASE")
         x = split.matrix("train")
         inverse = ease_inverse(x, self.l2)
-        _, prior = read_weights(weights_of(inverse), x, text, self.alpha)
+        warm = np.flatnonzero(x.getnnz(axis=0))
+        mapping, centred = text_map(weights_of(inverse), text, warm, self.alpha, "TextEASE")
+        prior = mapping @ centred.T
         shift = self.weight * self.l2 * (inverse @ prior)
         gamma = (1 + np.diag(shift)) / np.diag(inverse)
         weights = shift - inverse * gamma
-        cold = x.getnnz(axis=0) == 0
-        weights[:, cold] = self.weight * prior[:, cold]
+        weights[:, split.cold_items] = self.weight * prior[:, split.cold_items]
         np.fill_diagonal(weights, 0.0)
         self.weights_ = weights.astype(np.float32)

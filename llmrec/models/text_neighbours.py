@@ -49,6 +49,8 @@ class TextKNN(Recommender):
     similarity_: sparse.csr_matrix
     histories_: sparse.csr_matrix
 
+    reads_order = True
+
     def __init__(self, power: float = 3.0, recency: float = 1.0, neighbours: int = 500) -> None:
         self.power = power
         self.recency = recency

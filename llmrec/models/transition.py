@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from llmrec.data import Split
+from llmrec.data import Split, in_order
 from llmrec.models.base import Features, Recommender
 from llmrec.models.neighbours import keep_largest
 
@@ -60,6 +60,8 @@ class TransitionKNN(Recommender):
 
     transitions_: sparse.csr_matrix
     histories_: sparse.csr_matrix
+
+    reads_order = True
 
     def __init__(
         self,
@@ -126,7 +128,7 @@ def recency_weights(split: Split, recency: float) -> sparse.csr_matrix:
     """
     if not 0 < recency <= 1:
         raise ValueError(f"recency={recency} is not in (0, 1]: 1 forgets the order")
-    latest_first = _in_order(split.history).iloc[::-1]
+    latest_first = in_order(split.history).iloc[::-1]
     age = latest_first.groupby("user").cumcount()
     last = latest_first.assign(weight=recency ** age.to_numpy(np.float64))
     last = last.drop_duplicates(["user", "item"])
@@ -134,15 +136,9 @@ def recency_weights(split: Split, recency: float) -> sparse.csr_matrix:
     return sparse.csr_matrix(cells, (split.n_users, split.n_items))
 
 
-def _in_order(events: pd.DataFrame) -> pd.DataFrame:
-    """Return user and item of the events, by user, then by timestamp, then by row."""
-    order = np.lexsort((events["timestamp"], events["user"]))  # stable: rows break ties
-    return events[["user", "item"]].iloc[order].reset_index(drop=True)
-
-
 def _pairs(events: pd.DataFrame, window: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Yield each gap with the items before and after it; an item does not follow itself."""
-    ordered = _in_order(events)
+    ordered = in_order(events)
     user, item = ordered["user"].to_numpy(), ordered["item"].to_numpy()
     longest = int(np.bincount(user).max())
     for gap in range(1, min(window, longest - 1) + 1):

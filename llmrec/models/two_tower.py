@@ -15,8 +15,17 @@ from torch.nn import functional as F
 
 from llmrec import config
 from llmrec.data import Split
-from llmrec.models.base import Features, Recommender, check_vectors, mean_history, top_k
-from llmrec.training import NegativeSampler, bpr_loss, minibatches, seeded, softmax_loss, train
+from llmrec.models.base import Features, Recommender, check_vectors, mean_history
+from llmrec.training import (
+    NegativeSampler,
+    bpr_loss,
+    float_tensor,
+    held_out_recall,
+    minibatches,
+    seeded,
+    softmax_loss,
+    train,
+)
 from llmrec.training import bce_loss as bce
 from llmrec.vectors import unit_rows
 
@@ -230,7 +239,7 @@ class TwoTower(Recommender):
                 f" {self._item_text.shape[1]}-dimensional item vectors cannot replace them"
             )
         with torch.no_grad():
-            users = self.user_tower_(None, _tensor(mean_history(matrix, self._item_text)))
+            users = self.user_tower_(None, float_tensor(mean_history(matrix, self._item_text)))
         return users.cpu().numpy() @ self.items_.T
 
     def _check_params(self) -> None:
@@ -271,32 +280,23 @@ class TwoTower(Recommender):
         for chosen in minibatches(len(users), self.batch_size, generator):
             codes = users[chosen]
             if self._user_text is None or self._own_user_text:
-                text = None if self._user_text is None else _tensor(self._user_text[codes])
+                text = None if self._user_text is None else float_tensor(self._user_text[codes])
                 yield codes, text, x[codes]
             else:
                 assert self._item_text is not None
                 known, targets = hold_out(x[codes], self.holdout, generator)
-                yield codes, _tensor(mean_history(known, self._item_text)), targets
+                yield codes, float_tensor(mean_history(known, self._item_text)), targets
 
     def _validator(self, split: Split) -> Callable[[], float]:
-        """Return a function that gives the share of valid interactions among the ten best."""
-        valid = split.matrix("valid")
-        known = split.matrix("history")
-        users = np.flatnonzero(np.diff(valid.indptr))
+        known, valid = split.matrix("history"), split.matrix("valid")
 
-        def share() -> float:
+        def recall() -> float:
             self._embed(split)
-            hits = 0.0
-            for start in range(0, len(users), 256):
-                block = users[start : start + 256]
-                scores = self.users_[block] @ self.items_.T
-                scores[known[block].nonzero()] = -np.inf
-                items, _ = top_k(scores, 10)
-                hits += valid[np.repeat(block, 10), items.ravel()].sum()
-            self.valid_history_.append(float(hits / valid.nnz))
-            return self.valid_history_[-1]
+            reached = held_out_recall(lambda u: self.users_[u] @ self.items_.T, known, valid)
+            self.valid_history_.append(reached)
+            return reached
 
-        return share
+        return recall
 
     def _embed(self, split: Split) -> None:
         with torch.no_grad():
@@ -305,7 +305,7 @@ class TwoTower(Recommender):
                 ("items_", self.item_tower_, split.n_items, self._item_text),
             ):
                 codes = torch.arange(n, device=tower.bias.device)
-                rows = tower(codes, None if text is None else _tensor(text))
+                rows = tower(codes, None if text is None else float_tensor(text))
                 setattr(self, name, rows.cpu().numpy())
 
 
@@ -321,7 +321,7 @@ class _Loss:
     ) -> None:
         self.model, self.warm, self.generator = model, warm, generator
         self.sampler = NegativeSampler(x[:, warm])
-        self.item_text = None if model._item_text is None else _tensor(model._item_text[warm])
+        self.item_text = None if model._item_text is None else float_tensor(model._item_text[warm])
         self.codes = torch.from_numpy(warm).to(config.device())
 
     def __call__(self, batch: tuple[np.ndarray, Tensor | None, sparse.csr_matrix]) -> Tensor:
@@ -331,7 +331,7 @@ class _Loss:
         scores = u @ v.T  # (B, n_warm)
         wanted = targets[:, self.warm]
         if self.model.loss == "softmax":
-            return softmax_loss(scores, _tensor(wanted.toarray()), self.model.temperature)
+            return softmax_loss(scores, float_tensor(wanted.toarray()), self.model.temperature)
         rows, columns = wanted.nonzero()
         drawn = self.sampler(users[rows], self.model.negatives, self.generator)  # (P, n)
         positive = scores[rows, columns][:, None]  # (P, 1)
@@ -363,7 +363,3 @@ def hold_out(
         cells = (histories.data[mask], (owner[mask], histories.indices[mask]))
         parts.append(sparse.csr_matrix(cells, shape=histories.shape))
     return parts[0], parts[1]
-
-
-def _tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(config.device())

@@ -121,7 +121,7 @@ class TestCache:
             data[-1] ^= 1
         path.write_bytes({"truncated": data[:-5], "empty": b"", "foreign": b"{}"}.get(damage, data))
         inner = Counting(dim=4)
-        with pytest.warns(RuntimeWarning, match="damaged cache shard dropped.*encoded again"):
+        with pytest.warns(RuntimeWarning, match="damaged cache shard dropped.*computed again"):
             got = CachedEncoder(inner, folder).encode(["x", "y"])
         np.testing.assert_array_equal(got, want)
         assert inner.asked == ["x", "y"]

@@ -1,12 +1,13 @@
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from llmrec.data import sequences
+from llmrec.evaluation import evaluate
 from llmrec.models import Features, SASRec
-from llmrec.models.sasrec import SASRecNet, _Loss, principal_axes, sequences
+from llmrec.models.sasrec import SASRecNet, _Loss, principal_axes
 
 SMALL = {"dim": 8, "layers": 1, "max_len": 6, "epochs": 3, "batch_size": 8, "lr": 0.01, "seed": 3}
 
@@ -58,17 +59,6 @@ def test_equals_torch_transformer_encoder(net):
     with torch.no_grad():
         expected = encoder.eval()(x, mask=mask)
     torch.testing.assert_close(last(net, codes.tolist()), expected, atol=1e-5, rtol=1e-5)
-
-
-def test_sequences_are_ordered_by_time_then_by_row():
-    events = pd.DataFrame(
-        {
-            "user": [2, 0, 2, 0, 2, 0],
-            "item": [5, 6, 7, 8, 9, 10],
-            "timestamp": [30, 0, 10, 0, 10, 0],
-        }
-    )
-    assert [list(s) for s in sequences(events, 4)] == [[6, 8, 10], [], [7, 9, 5], []]
 
 
 def test_windows_make_each_later_item_a_target_once():
@@ -254,3 +244,10 @@ def test_bad_arguments(planted, features, bad, message):
 def test_single_events_are_refused(split_of):
     with pytest.raises(ValueError, match="no user of split 'planted' has two train interactions"):
         SASRec(**SMALL).fit(split_of([(0, 1), (1, 2)], 2, 3))
+
+
+def test_cold_users_are_evaluated_by_the_order_of_their_history(planted):
+    cold = np.intersect1d(planted.cold_users, planted.test_users)
+    result = evaluate(SASRec(**SMALL).fit(planted), planted, metrics=("ndcg",), users=cold)
+    assert len(cold)
+    np.testing.assert_array_equal(result.users, cold)  # fold_in would have refused

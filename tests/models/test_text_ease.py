@@ -26,7 +26,7 @@ def test_minimises_the_constrained_loss_with_a_prior_mean(planted, features, wei
 def test_a_stiff_prior_is_the_bridge(planted, features, monkeypatch):
     """λ → ∞ in the model, with B₀ held, gives ωB₀ without its diagonal."""
     prior = Bridge(l2=5.0, alpha=0.7).fit(planted, features).weights_
-    monkeypatch.setattr("llmrec.models.text_ease.read_weights", lambda *_: (None, prior))
+    monkeypatch.setattr("llmrec.models.text_ease.text_map", lambda *_: (prior, np.eye(len(prior))))
     stiff = TextEASE(l2=1e9, weight=2.0).fit(planted, features).weights_
     off = ~np.eye(len(prior), dtype=bool)
     np.testing.assert_allclose(stiff[off], 2 * prior[off], atol=1e-5)

@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from llmrec.json_cache import JsonCache, key_of
+from llmrec.shards import JsonShards, key_of
 
 
 def test_what_is_added_is_read_back_by_another(tmp_path):
-    one, two = JsonCache(tmp_path / "c"), JsonCache(tmp_path / "c")
+    one, two = JsonShards(tmp_path / "c"), JsonShards(tmp_path / "c")
     assert one.read() == {}
     one.add({"a": 1.5, "b": "é"})
     assert two.read() == {"a": 1.5, "b": "é"}
@@ -15,17 +15,17 @@ def test_what_is_added_is_read_back_by_another(tmp_path):
 
 
 def test_nothing_is_written_for_nothing(tmp_path):
-    JsonCache(tmp_path / "c").add({})
+    JsonShards(tmp_path / "c").add({})
     assert not (tmp_path / "c").exists()
 
 
 def test_a_damaged_shard_is_dropped_with_a_warning(tmp_path):
-    JsonCache(tmp_path).add({"a": 1})
-    JsonCache(tmp_path).add({"b": 2})
+    JsonShards(tmp_path).add({"a": 1})
+    JsonShards(tmp_path).add({"b": 2})
     victim = next(p for p in tmp_path.glob("*.json") if "a" in json.loads(p.read_text()))
     victim.write_text('{"a": 9}')
     with pytest.warns(RuntimeWarning, match="damaged cache shard dropped"):
-        assert JsonCache(tmp_path).read() == {"b": 2}
+        assert JsonShards(tmp_path).read() == {"b": 2}
     assert not victim.exists()
 
 
@@ -35,7 +35,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.replace", stop)
     with pytest.raises(KeyboardInterrupt):
-        JsonCache(tmp_path).add({"a": 1})
+        JsonShards(tmp_path).add({"a": 1})
     assert list(tmp_path.iterdir()) == []
 
 

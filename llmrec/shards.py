@@ -1,6 +1,6 @@
-"""Slow results kept on disk: append-only JSON shards that survive an interrupted run.
+"""Slow results kept on disk: append-only shards that survive an interrupted run.
 
-Introduced in chapter 14.
+Introduced in chapter 4.
 """
 
 from __future__ import annotations
@@ -10,17 +10,22 @@ import json
 import os
 import tempfile
 import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 
 def key_of(*parts: Any) -> str:
-    """Return 32 hex digits of the sha256 of the parts, written as JSON."""
+    """Return 32 hex digits of the sha256 of the parts, written as JSON.
+
+    Introduced in chapter 14.
+    """
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-class JsonCache:
-    """A mapping from keys to JSON values that several processes may fill at once.
+class Shards(ABC):
+    """A mapping kept in a folder, which several processes may fill at once.
 
     Each `add` writes one shard aside and renames it; its name is the sha256 of its bytes, so that
     a damaged shard is recognised, dropped with a warning, and its entries are computed again.
@@ -32,25 +37,35 @@ class JsonCache:
 
     Notes
     -----
-    Introduced in chapter 14.
+    Introduced in chapter 4.
     """
+
+    suffix: ClassVar[str]
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._known: dict[str, Any] = {}
-        self._shards: set[str] = set()
+        self._entries: dict[Any, Any] = {}
+        self._names: set[str] = set()
 
-    def read(self) -> dict[str, Any]:
+    @abstractmethod
+    def pack(self, entries: Mapping[Any, Any]) -> bytes:
+        """Return the bytes of one shard."""
+
+    @abstractmethod
+    def unpack(self, data: bytes) -> Mapping[Any, Any]:
+        """Return the entries of one shard; raises ValueError when they are not as expected."""
+
+    def read(self) -> dict[Any, Any]:
         """Return everything known, what other processes wrote since the last look included."""
-        for path in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else ():
-            if path.name in self._shards:
+        for path in sorted(self.folder.glob(f"*{self.suffix}")) if self.folder.is_dir() else ():
+            if path.name in self._names:
                 continue
             try:
                 data = path.read_bytes()
                 if hashlib.sha256(data).hexdigest() != path.stem:
                     raise ValueError("its bytes do not match its name")
-                self._known.update(json.loads(data))
-                self._shards.add(path.name)
+                self._entries.update(self.unpack(data))
+                self._names.add(path.name)
             except FileNotFoundError:
                 continue  # another process dropped it just now
             except (OSError, ValueError) as error:
@@ -61,14 +76,14 @@ class JsonCache:
                     stacklevel=2,
                 )
                 path.unlink(missing_ok=True)
-        return self._known
+        return self._entries
 
-    def add(self, entries: dict[str, Any]) -> None:
+    def add(self, entries: Mapping[Any, Any]) -> None:
         """Keep the entries in one new shard; nothing is written when there are none."""
         if not entries:
             return
-        data = json.dumps(entries, sort_keys=True).encode()
-        name = f"{hashlib.sha256(data).hexdigest()}.json"
+        data = self.pack(entries)
+        name = f"{hashlib.sha256(data).hexdigest()}{self.suffix}"
         self.folder.mkdir(parents=True, exist_ok=True)
         handle, aside = tempfile.mkstemp(dir=self.folder, suffix=".part")
         try:
@@ -78,5 +93,17 @@ class JsonCache:
         except BaseException:
             Path(aside).unlink(missing_ok=True)
             raise
-        self._known.update(entries)
-        self._shards.add(name)
+        self._entries.update(entries)
+        self._names.add(name)
+
+
+class JsonShards(Shards):
+    """Shards of JSON values under text keys. Introduced in chapter 14."""
+
+    suffix = ".json"
+
+    def pack(self, entries: Mapping[str, Any]) -> bytes:
+        return json.dumps(entries, sort_keys=True).encode()
+
+    def unpack(self, data: bytes) -> dict[str, Any]:
+        return dict(json.loads(data))
