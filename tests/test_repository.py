@@ -22,7 +22,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up, as CONTRIBUTING.md draws it: a module imports its own layer and those before.
 LAYERS = (
     "config",
-    "json_cache",
+    "shards",
     "token_tree",
     "fetch",
     "data",
@@ -30,14 +30,17 @@ LAYERS = (
     "prompts",
     "vectors",
     "encoders",
+    "interest",
     "language_model",
     "training",
+    "tiny_language_model",
     "finetune",
     "models",
     "evaluation",
     "tuning",
     "plots",
     "repro",
+    "explorer",
     "ledger",
     "cli",
 )

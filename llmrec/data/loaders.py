@@ -13,6 +13,7 @@ from llmrec.data.amazon_beauty import amazon_beauty
 from llmrec.data.citeulike import citeulike_a
 from llmrec.data.complete_journey import complete_journey
 from llmrec.data.dataset import Dataset
+from llmrec.data.deskdrop import deskdrop
 from llmrec.data.movielens import ml_100k
 
 _LOADERS: dict[str, Callable[..., Dataset]] = {
@@ -20,6 +21,7 @@ _LOADERS: dict[str, Callable[..., Dataset]] = {
     "complete-journey": complete_journey,
     "amazon-beauty": amazon_beauty,
     "citeulike-a": citeulike_a,
+    "deskdrop": deskdrop,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -24,6 +25,7 @@ LOADING = {
 LINKS = {"stylesheet", "preload", "prefetch", "preconnect", "dns-prefetch", "modulepreload", "icon"}
 REMOTE = re.compile(r"^\s*(?:https?:)?//", re.IGNORECASE)
 CSS_URL = re.compile(r"(?:url\(\s*|@import\s+)[\"']?((?:https?:)?//[^\"')\s]+)", re.IGNORECASE)
+ANCHOR = re.compile(r"""\b(?:id|name)=["']([^"']+)["']""")
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
@@ -76,11 +78,45 @@ def dead_links(root: Path, page: Path) -> list[str]:
         if address.scheme or address.netloc:
             continue
         target = (page.parent / unquote(address.path)).resolve() if address.path else page
-        if root.resolve() not in target.parents or not target.is_file():
+        if not _is_below(root, target) or (
+            (place := unquote(address.fragment))
+            and target.suffix == ".html"
+            and place not in _anchors(target, target.stat().st_mtime_ns)
+        ):
             dead.append(anchor["href"])
-        elif address.fragment and target.suffix == ".html":
-            text = target.read_text(encoding="utf-8")
-            name = re.escape(unquote(address.fragment))
-            if not re.search(rf"""\b(?:id|name)=["']{name}["']""", text):
-                dead.append(anchor["href"])
     return dead
+
+
+@lru_cache(maxsize=256)
+def _anchors(page: Path, mtime: int) -> frozenset[str]:
+    """Return the places of a page that a link can lead to; read once, for many links lead to it."""
+    return frozenset(ANCHOR.findall(page.read_text(encoding="utf-8")))
+
+
+def missing_files(root: Path, page: Path) -> list[str]:
+    """Return the local scripts, styles and pictures that a page names and that are not there."""
+    soup = BeautifulSoup(page.read_text(encoding="utf-8"), "lxml")
+    named = [tag.get("src") for tag in soup.find_all(["script", "img", "source", "iframe"])]
+    named += [tag.get("href") for tag in soup.find_all("link") if LINKS & {*(tag.get("rel") or [])}]
+    local = [name for name in named if name and not (urlsplit(name).scheme or REMOTE.match(name))]
+    return [
+        name for name in local if not _is_below(root, page.parent / unquote(urlsplit(name).path))
+    ]
+
+
+def _is_below(root: Path, file: Path) -> bool:
+    return root.resolve() in file.resolve().parents and file.is_file()
+
+
+def unresolved(html: str) -> list[str]:
+    """Return what a build could not resolve: problems in the text, roles that stayed as typed."""
+    soup = BeautifulSoup(html, "lxml")
+    found = [tag.get_text()[:80] for tag in soup.select(".problematic, .system-message")]
+    for code in soup.find_all(["code", "pre", "script", "style"]):
+        code.decompose()
+    return found + re.findall(r"\{[a-z]+(?::[a-z]+)?\}`[^`]*`", soup.get_text())
+
+
+def megabytes(folder: Path) -> float:
+    """Return the weight of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6

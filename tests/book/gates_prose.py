@@ -12,6 +12,7 @@ import yaml
 
 FENCE = re.compile(r"^\s*(`{3,}|~{3,}|:{3,})\s*(\{[\w:-]+\})?(.*)$")
 VERBATIM = {"{code-block}", "{code}", "{code-cell}", "{math}", "{literalinclude}", "{bibliography}"}
+VERBATIM |= {"{sections-table}"}  # its content is numbers and titles of sections
 # Directives whose first line is a title to be read, not a setting.
 TITLED = {"{note}", "{tip}", "{warning}", "{important}", "{admonition}", "{dropdown}", "{card}"}
 TITLED |= {"{grid-item-card}", "{tab-item}", "{list-table}", "{table}"}
@@ -24,7 +25,8 @@ HIDDEN = (
     r"<https?://[^>]*>",
     r"\]\([^)]*\)",  # the target of a link
 )
-NUMBER = re.compile(r"(?<![\w@.\-/#])[-+−±]?\d+(?:[.,   ]\d+)*\s?[%×kKM]?(?![\w])")
+# Letters are named one by one: 汉字 stand beside a number without a space.
+NUMBER = re.compile(r"(?<![A-Za-z0-9_@.\-/#])[-+−±]?\d+(?:[.,   ]\d+)*\s?[%×kKM]?(?![A-Za-z0-9_])")
 CODED = re.compile(r"`[-+−]?(?:\d+\.\d+|\d+(?:\.\d+)?\s?%)`")  # a number dressed up as code
 
 
@@ -82,6 +84,37 @@ def typed_numbers(markdown: str, name: str, allowed: list[Allowed]) -> list[str]
         for number, line in enumerate(text.splitlines(), start=1)
         for match in NUMBER.finditer(line)
     ]
+
+
+@dataclass(frozen=True)
+class Count:
+    """How the numbers of a text got there: ``computed`` by a role or a cell, or ``typed``.
+
+    Only what looks like a measurement counts, on both sides: a fraction, a percentage, a multiple.
+    The 4 of “chapter 4” and the 10 of a list's length are names.
+    """
+
+    computed: int = 0
+    typed: int = 0
+
+    def __add__(self, other: Count) -> Count:
+        return Count(self.computed + other.computed, self.typed + other.typed)
+
+    @property
+    def share(self) -> float:
+        """Computed numbers among all."""
+        return self.computed / max(self.computed + self.typed, 1)
+
+
+def count(markdown: str, outputs: str = "") -> Count:
+    """Count the numbers of a text's sentences, and those of the sentences that its cells print."""
+    roles = len(re.findall(r"\{(?:result|minutes)\}`", markdown))
+    return Count(roles + len(_measurements(outputs)), len(_measurements(markdown)))
+
+
+def _measurements(markdown: str) -> list[str]:
+    found = [match[0].strip() for match in NUMBER.finditer(prose(markdown))]
+    return [number for number in found if re.search(r"\d[.,]\d|[%×kKM]$", number)]
 
 
 def headings(markdown: str) -> list[tuple[int, str]]:

@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
 import gates_html as gates
 import pytest
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
-# Headless, and without the browser's own errands: updates, sync, reports.
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--no-first-run",
-    "--no-pings",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-domain-reliability",
-    "--virtual-time-budget=8000",
-)
+from gates_browser import BROWSER, FLAGS
 
 
 def test_no_page_refers_to_a_remote_script_style_font_or_picture(html_pages):
@@ -70,7 +52,8 @@ def browse(address: str, folder: Path) -> tuple[str, set[str]]:
     """Return the page as a browser ends up with it, and every remote address that it asked for."""
     assert BROWSER
     log = folder / "net.json"
-    command = [BROWSER, *FLAGS, f"--user-data-dir={folder / 'profile'}", f"--log-net-log={log}"]
+    command = [BROWSER, *FLAGS, "--virtual-time-budget=8000"]
+    command += [f"--user-data-dir={folder / 'profile'}", f"--log-net-log={log}"]
     # Names resolve to nothing: an escaped request is logged, and goes nowhere.
     command += ["--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom", address]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)

@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 from gates_notebook import markdown_of
-from gates_prose import Allowed, allow_list, heading_problems, headings, prose, typed_numbers
+from gates_prose import (
+    Allowed,
+    Count,
+    allow_list,
+    count,
+    heading_problems,
+    headings,
+    prose,
+    typed_numbers,
+)
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -29,9 +38,33 @@ def test_no_notebook_types_a_number(notebook_path):
     assert typed_numbers(text_of(notebook_path), notebook_path.name, ALLOWED) == []
 
 
+def printed_by(path: Path) -> str:
+    """The sentences that a notebook's cells print."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"] if path.suffix == ".ipynb" else []
+    shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+    return "\n\n".join("".join(data.get("text/markdown", "")) for data in shown)
+
+
+def test_nearly_all_numbers_in_prose_are_computed():
+    paths = [*ROOT.glob("book/*.md"), *ROOT.glob("notebooks/*.ipynb")]
+    whole = sum((count(text_of(path), printed_by(path)) for path in paths), Count())
+    print(f"{whole.computed} numbers are computed, {whole.typed} are typed: {whole.share:.1%}")
+    assert whole.computed > 100
+    assert whole.share >= 0.95
+
+
+def test_a_text_of_typed_numbers_has_a_small_share():
+    text = "Of {result}`ch04.a:.2f` and 0.31, 12 % and 5×; see chapter 4."
+    assert count(text) == Count(computed=1, typed=3)
+    assert count(text, "It is 0.4 [0.3, 0.5].") == Count(computed=4, typed=3)
+    assert count(text).share == 0.25
+    assert Count().share == 0
+
+
 @pytest.mark.parametrize(
     "sentence",
     [
+        "差值是0.31。",
         "It reaches an nDCG of 0.381 on cold items.",
         "It is 5× faster.",
         "The gain is 12 %.",

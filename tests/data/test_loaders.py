@@ -8,7 +8,13 @@ from llmrec.data import available, load
 
 
 def test_available() -> None:
-    assert available() == ("ml-100k", "complete-journey", "amazon-beauty", "citeulike-a")
+    assert available() == (
+        "ml-100k",
+        "complete-journey",
+        "amazon-beauty",
+        "citeulike-a",
+        "deskdrop",
+    )
 
 
 def test_an_unknown_dataset() -> None:

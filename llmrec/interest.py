@@ -1,0 +1,209 @@
+"""How many interests a user holds, and how they move: measures on item vectors, with null models.
+
+Everything takes the vectors of what users took and says nothing of where they come from. Counts and
+similarities mean little alone (more items give more clusters, any season moves everybody): each has
+a null model that keeps what is not of interest and shuffles the rest.
+
+Introduced in chapter 1.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from llmrec.vectors import unit_rows
+
+
+def interest_distance(vectors: ArrayLike, share: float = 0.05) -> float:
+    """Return the cosine distance below which this share of all pairs of rows lies.
+
+    ``vectors (n, d)`` of a catalogue, n ≥ 2 → ``1 - cos``: with ``share=0.05`` two items belong
+    together when they are closer than all but the closest twentieth of pairs. ValueError for fewer
+    than two rows, or a share outside 0 … 1. Introduced in chapter 1.
+    """
+    rows = unit_rows(_matrix(vectors, least=2))
+    if not 0 < share < 1:
+        raise ValueError(f"share={share} must lie between 0 and 1, such as 0.05")
+    above = np.triu_indices(len(rows), 1)
+    return float(1 - np.quantile((rows @ rows.T)[above], 1 - share))
+
+
+def interests(vectors: ArrayLike, distance: float) -> np.ndarray:
+    """Group one user's items into interests: labels ``(n,)``, 0 for the largest group.
+
+    Agglomerative clustering with average linkage: groups are joined while their mean cosine
+    distance is below ``distance`` (of `interest_distance`). Equal sizes keep the order in which
+    their first item comes. ValueError without rows or for a distance that is not positive.
+
+    References
+    ----------
+    Pal et al. 2020, "PinnerSage: multi-modal user embedding framework for recommendations at
+    Pinterest", KDD: the same idea, with Ward's linkage, in service.
+
+    Introduced in chapter 1.
+    """
+    from sklearn.cluster import AgglomerativeClustering
+
+    rows = unit_rows(_matrix(vectors, least=1))
+    if not distance > 0:
+        raise ValueError(f"distance={distance} is not positive: see interest_distance")
+    if len(rows) == 1:
+        return np.zeros(1, np.int64)
+    gaps = 1 - rows @ rows.T  # not metric="cosine", which refuses the zero row of an empty text
+    clusters = AgglomerativeClustering(
+        n_clusters=None, metric="precomputed", linkage="average", distance_threshold=distance
+    ).fit_predict(gaps)
+    _, first, label, size = np.unique(
+        clusters, return_index=True, return_inverse=True, return_counts=True
+    )
+    return np.argsort(np.lexsort((first, -size)))[label]
+
+
+def distinct_interests(vectors: ArrayLike, distance: float) -> int:
+    """Return how many `interests` one user's items ``(n, d)`` fall into: 1 … n.
+
+    Compare users, or a user with a null model, at equal n only. Introduced in chapter 1.
+    """
+    return int(interests(vectors, distance).max()) + 1
+
+
+def interest_vectors(vectors: ArrayLike, distance: float) -> np.ndarray:
+    """Return one unit vector an interest ``(k, d)``, the largest first: the mean of its items.
+
+    A user as several vectors, where a single mean would fall between them. Introduced in chapter 1.
+    """
+    labels = interests(vectors, distance)
+    rows = unit_rows(_matrix(vectors, least=1))
+    return unit_rows(
+        np.stack([rows[labels == one].mean(axis=0) for one in range(labels.max() + 1)])
+    )
+
+
+def shuffled_choices(
+    users: ArrayLike, items: ArrayLike, rng: np.random.Generator, sweeps: int = 30
+) -> np.ndarray:
+    """Return the items in an order that breaks who took what, and nothing else.
+
+    Each user keeps the number of items, each item the number of users, and nobody takes an item
+    twice. In a sweep the events are paired at random; half of the pairs exchange their items
+    wherever that makes no duplicate (*swap randomisation*).
+
+    Parameters
+    ----------
+    users, items : (n,) int
+        Distinct pairs of codes.
+    rng : numpy.random.Generator
+    sweeps : int
+        Each event has half a chance of an exchange in each.
+
+    Raises
+    ------
+    ValueError
+        When the two differ in length or a pair occurs twice.
+
+    References
+    ----------
+    Gionis, Mannila, Mielikäinen and Tsaparas 2007, "Assessing data mining results via swap
+    randomization", ACM TKDD 1(3).
+
+    Introduced in chapter 1.
+    """
+    who, what = np.asarray(users, np.int64), np.array(items, np.int64)
+    if who.shape != what.shape or who.ndim != 1:
+        raise ValueError(f"users {who.shape} and items {what.shape} must be two equal columns")
+    width = what.max(initial=0) + 1
+    if len(np.unique(who * width + what)) < len(who):
+        raise ValueError("a user holds an item twice: pass distinct pairs")
+    half = len(who) // 2
+    for _ in range(sweeps):
+        order = rng.permutation(len(who))
+        a, b = order[:half], order[half : 2 * half]
+        new = np.stack([who[a] * width + what[b], who[b] * width + what[a]])
+        present = np.isin(new, who * width + what).any(axis=0)
+        # Two exchanges of one sweep could both make the same pair: neither is then carried out.
+        _, place, count = np.unique(new, return_inverse=True, return_counts=True)
+        clash = (count[place.reshape(new.shape)] > 1).any(axis=0)
+        # Only half of what could be exchanged is: always exchanging reaches half of the tables.
+        chosen = ~(present | clash) & (rng.random(half) < 0.5)
+        a, b = a[chosen], b[chosen]
+        what[a], what[b] = what[b], what[a]
+    return what
+
+
+def focused_choices(vectors: ArrayLike, around: ArrayLike, n: int) -> np.ndarray:
+    """Return what users with one interest would hold: the n rows nearest to each item, it first.
+
+    ``vectors (n_items, d)``, ``around (m,)`` item codes → codes ``(m, n)`` by falling cosine, equal
+    ones by code. ValueError when the catalogue has fewer than n rows. Introduced in chapter 1.
+    """
+    rows, codes = unit_rows(_matrix(vectors, least=1)), np.asarray(around)
+    if not 1 <= n <= len(rows):
+        raise ValueError(f"n={n}: the catalogue has {len(rows)} rows")
+    closeness = rows[codes] @ rows.T
+    closeness[np.arange(len(codes)), codes] = np.inf
+    return np.argsort(-closeness, axis=1, kind="stable")[:, :n]
+
+
+def period_vectors(
+    vectors: ArrayLike, timestamps: ArrayLike, period: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return one user's active periods ``(p,)`` and the mean vector of each ``(p, d)``.
+
+    Period ``⌊t / period⌋`` for timestamps in seconds; rows are averaged as unit vectors. What is
+    bought together stays together: it is whole periods that `drift` compares. ValueError when
+    lengths differ or the period is not positive. Introduced in chapter 1.
+    """
+    rows, times = unit_rows(_matrix(vectors, least=1)), np.asarray(timestamps)
+    if len(rows) != len(times):
+        raise ValueError(f"{len(rows)} vectors and {len(times)} timestamps: one each")
+    if not period > 0:
+        raise ValueError(f"period={period} is not a positive number of seconds")
+    periods, of, count = np.unique(times // period, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(periods), rows.shape[1]))
+    np.add.at(sums, of, rows)
+    return periods.astype(np.int64), sums / count[:, None]
+
+
+def similarity_by_lag(periods: ArrayLike, vectors: ArrayLike, edges: ArrayLike) -> np.ndarray:
+    """Return the mean cosine of one user's pairs of periods whose lag lies in each bin.
+
+    Bin ``i`` holds the lags ``edges[i] ≤ |p - q| < edges[i + 1]``; NaN where no pair does. Its null
+    model is the same call on ``rng.permutation(periods)``: the same vectors, in an order without
+    time. ValueError when periods repeat or are not one a row. Introduced in chapter 1.
+    """
+    lags, cosines = _pairs(periods, vectors)
+    inside = [(lags >= low) & (lags < high) for low, high in pairwise(np.asarray(edges))]
+    return np.array([cosines[mask].mean() if mask.any() else np.nan for mask in inside])
+
+
+def drift(periods: ArrayLike, vectors: ArrayLike, near: int, far: int) -> float:
+    """Return how much more alike one user's near periods are than far ones.
+
+    ``mean cos(pairs with lag ≤ near) - mean cos(pairs with lag ≥ far)``; NaN when there is no pair
+    on either side. If periods could be exchanged, its expectation would be exactly 0: a permutation
+    of the periods puts every pair with equal chance on either side. Positive: the interest moves.
+    ValueError unless ``0 < near < far``. Introduced in chapter 1.
+    """
+    if not 0 < near < far:
+        raise ValueError(f"near={near}, far={far}: give 0 < near < far, in periods")
+    close, distant = similarity_by_lag(periods, vectors, [1, near + 1, far, np.inf])[[0, 2]]
+    return float(close - distant)
+
+
+def _pairs(periods: ArrayLike, vectors: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return lag and cosine of all pairs of periods."""
+    rows, at = unit_rows(_matrix(vectors, least=1)), np.asarray(periods)
+    if len(np.unique(at)) != len(rows) or at.shape != (len(rows),):
+        raise ValueError(f"{len(rows)} vectors need as many distinct periods, got shape {at.shape}")
+    above = np.triu_indices(len(rows), 1)
+    return np.abs(at[above[0]] - at[above[1]]), (rows @ rows.T)[above]
+
+
+def _matrix(vectors: ArrayLike, least: int) -> np.ndarray:
+    rows = np.asarray(vectors, np.float64)
+    if rows.ndim != 2 or len(rows) < least:
+        raise ValueError(f"vectors have shape {rows.shape}: give (n, d) with n ≥ {least}")
+    return rows

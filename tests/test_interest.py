@@ -1,0 +1,157 @@
+"""Counts of interests, drift, and what their null models keep and break."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from llmrec.interest import (
+    distinct_interests,
+    drift,
+    focused_choices,
+    interest_distance,
+    interest_vectors,
+    interests,
+    period_vectors,
+    shuffled_choices,
+    similarity_by_lag,
+)
+
+
+def at(*degrees: float) -> np.ndarray:
+    """Unit vectors of the plane: their cosines are those of the angles between them."""
+    angles = np.radians(degrees)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def test_the_distance_is_a_quantile_of_all_pairs() -> None:
+    # Pairs are 60, 90 and 30 degrees apart: cosines 0.5, 0, 0.866; half of the pairs: 0.5.
+    assert interest_distance(at(0, 60, 90), share=0.5) == pytest.approx(0.5)
+    assert interest_distance(7 * at(0, 60, 90), share=0.5) == pytest.approx(0.5)
+    rows = np.random.default_rng(0).normal(size=(60, 5))
+    distance = interest_distance(rows, share=0.1)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    pairs = (1 - unit @ unit.T)[np.triu_indices(60, 1)]
+    assert (pairs < distance).mean() == pytest.approx(0.1, abs=1e-3)
+
+
+def test_interests_are_joined_below_the_mean_distance_and_largest_first() -> None:
+    rows = at(90, 0, 10, 20, 100)
+    assert interests(rows, 0.1).tolist() == [1, 0, 0, 0, 1]
+    assert interests(2 * rows, 0.1).tolist() == [1, 0, 0, 0, 1]  # lengths do not count
+    assert distinct_interests(rows, 0.1) == 2
+    # Average linkage: 20 degrees against {0, 10} is (1 - cos 20 + 1 - cos 10) / 2 = 0.0377.
+    assert distinct_interests(at(0, 10, 20), 0.038) == 1
+    assert distinct_interests(at(0, 10, 20), 0.037) == 2
+    assert distinct_interests(rows, 1e-6) == 5
+    assert distinct_interests(at(7), 0.1) == 1
+    assert distinct_interests(np.zeros((3, 2)), 0.5) == 3  # texts without words have nothing alike
+
+
+def test_equal_sizes_keep_the_order_of_their_first_item() -> None:
+    assert interests(at(90, 0, 91, 1), 0.01).tolist() == [0, 1, 0, 1]
+
+
+def test_interest_vectors_are_the_means_of_the_groups() -> None:
+    found = interest_vectors(np.array([2.0, 1, 1])[:, None] * at(90, 0, 20), 0.1)
+    np.testing.assert_allclose(found, at(10, 90), atol=1e-6)
+
+
+@pytest.fixture
+def choices() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    taken = rng.random((40, 30)) < rng.random(40)[:, None] * rng.random(30)
+    users, items = np.nonzero(taken)
+    return users, items
+
+
+def test_a_shuffle_keeps_activity_and_popularity_and_makes_no_pair_twice(choices) -> None:
+    users, items = choices
+    shuffled = shuffled_choices(users, items, np.random.default_rng(0))
+    assert sorted(shuffled) == sorted(items)
+    assert len(set(zip(users, shuffled, strict=True))) == len(users)
+    assert (shuffled != items).mean() > 0.2
+    np.testing.assert_array_equal(
+        shuffled, shuffled_choices(users, items, np.random.default_rng(0))
+    )
+    assert (shuffled != shuffled_choices(users, items, np.random.default_rng(1))).any()
+    np.testing.assert_array_equal(items, choices[1])  # the input stays as it is
+    np.testing.assert_array_equal(
+        items, shuffled_choices(users, items, np.random.default_rng(0), sweeps=0)
+    )
+
+
+def test_every_table_with_these_margins_is_reached_equally_often() -> None:
+    """Three users with one item each: six tables; none may be favoured."""
+    rng = np.random.default_rng(0)
+    tables = [tuple(shuffled_choices(range(3), range(3), rng)) for _ in range(1200)]
+    counts = [tables.count(table) for table in set(tables)]
+    assert len(counts) == 6
+    assert min(counts) > 150  # 200 expected, standard deviation 13
+
+
+def test_a_shuffle_breaks_taste() -> None:
+    """Two camps with their own items: after a shuffle half of the items are the other camp's."""
+    users, items = np.divmod(np.arange(40 * 10), 10)
+    items = items + 10 * (users >= 20)
+    users, items = users[items % 10 < 9], items[items % 10 < 9]
+    # A camp of everyone who takes everything cannot move: leave each user one item out.
+    keep = (items + users) % 9 != 0
+    users, items = users[keep], items[keep]
+    shuffled = shuffled_choices(users, items, np.random.default_rng(0))
+    own = ((shuffled >= 10) == (users >= 20)).mean()
+    assert own == pytest.approx(0.5, abs=0.08)
+
+
+def test_one_interest_is_the_neighbourhood_of_an_item() -> None:
+    rows = 3 * at(0, 50, 40, 200, 10)
+    assert focused_choices(rows, [1, 3], 3).tolist() == [[1, 2, 4], [3, 1, 0]]
+    # The item comes first even where another row has the same vector.
+    assert focused_choices(at(5, 5), [1], 2).tolist() == [[1, 0]]
+
+
+def test_period_vectors_are_means_of_what_a_period_holds() -> None:
+    periods, means = period_vectors(5 * at(0, 90, 0), [699, 1, 99], 100)
+    assert periods.tolist() == [0, 6]
+    np.testing.assert_allclose(means, [[0.5, 0.5], [1, 0]], atol=1e-7)
+
+
+def test_similarity_by_lag() -> None:
+    # Lags 1 (0 and 60 degrees), 3 (60 and 180), 4 (0 and 180).
+    found = similarity_by_lag([2, 1, 5], at(60, 0, 180), [1, 2, 3, 5])
+    np.testing.assert_allclose(found, [0.5, np.nan, (-0.5 - 1) / 2], atol=1e-6)
+    assert similarity_by_lag([1, 2], at(0, 60), [1, 2]).tolist() == pytest.approx([0.5])
+
+
+def test_drift_is_near_minus_far() -> None:
+    assert drift([2, 1, 5], at(60, 0, 180), near=1, far=4) == pytest.approx(0.5 + 1)
+    assert drift([2, 1, 5], at(60, 0, 180), near=1, far=3) == pytest.approx(0.5 + 0.75)
+    assert drift([2, 1, 5], at(60, 0, 180), near=2, far=4) == pytest.approx(0.5 + 1)
+    assert np.isnan(drift([1, 2], at(0, 60), near=1, far=2))
+
+
+def test_drift_of_periods_in_any_order_is_zero_on_average() -> None:
+    from itertools import permutations
+
+    rows = np.random.default_rng(0).normal(size=(5, 3))
+    values = [drift(order, rows, 1, 3) for order in permutations([0, 1, 3, 4, 9])]
+    assert np.mean(values) == pytest.approx(0, abs=1e-7)
+    assert np.std(values) > 0.05
+
+
+def test_bad_input_is_named() -> None:
+    for call, message in [
+        (lambda: interest_distance(at(1)), r"shape \(1, 2\): give \(n, d\) with n ≥ 2"),
+        (lambda: interest_distance(at(1, 2), share=5), "share=5 must lie between 0 and 1"),
+        (lambda: interests(at(1, 2), 0), "distance=0 is not positive"),
+        (lambda: interests([1.0], 1), r"shape \(1,\)"),
+        (lambda: shuffled_choices([1, 1], [2, 2], None), "holds an item twice"),
+        (lambda: shuffled_choices([1, 1], [2], None), "two equal columns"),
+        (lambda: focused_choices(at(1, 2), [0], 3), "n=3: the catalogue has 2 rows"),
+        (lambda: period_vectors(at(1, 2), [5], 9), "2 vectors and 1 timestamps"),
+        (lambda: period_vectors(at(1), [5], 0), "period=0 is not a positive"),
+        (lambda: similarity_by_lag([1, 1], at(1, 2), [1, 2]), "as many distinct periods"),
+        (lambda: drift([1, 2], at(1, 2), 2, 2), "near=2, far=2"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call()
