@@ -8,6 +8,7 @@ of it was clean, and its stamp is a hash of everything that the pages are made o
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,7 @@ def build(root: Path = ROOT) -> Path:
         if html.is_dir() and stamp.is_file() and stamp.read_text() == wanted:
             return html
         stamp.unlink(missing_ok=True)
+        shutil.rmtree(html, ignore_errors=True)  # a page that is gone must not stay behind
         jupyter_book = Path(sys.executable).with_name("jupyter-book")
         command = [str(jupyter_book), "build", str(root), "-W", "-n", "--keep-going", "--all"]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True)

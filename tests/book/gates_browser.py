@@ -33,7 +33,7 @@ FLAGS = (
     "--disable-domain-reliability",
 )
 PHONE, DESK = 360, 1280  # pixels
-LONGEST = 300  # seconds that one browser may take over its pages
+LONGEST = 500  # seconds that one browser may take over its pages
 BARRED = ("serious", "critical")
 ALSO_BARRED = ("heading-order", "page-has-heading-one", "empty-heading")
 CONSOLE = re.compile(r':CONSOLE[:(]\d+\)?\] "(.*)", source: (\S+) \(\d+\)')
