@@ -17,12 +17,13 @@ export OMP_WAIT_POLICY := PASSIVE
 export PYTHONHASHSEED := 0
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup fetch reproduce book test lint unit notebooks smoke gates publish clean
+.PHONY: help setup fetch reproduce book pdf test lint unit notebooks smoke gates publish clean
 
 help:
 	@echo "make reproduce  set up, fetch, run every notebook, compare each number, render the book"
 	@echo "make test       set up, lint, types, tests, notebooks under nbval and in smoke, gates of the book"
 	@echo "make book       render the committed notebooks into _build/html"
+	@echo "make pdf        print the whole book into _build/book.pdf (needs Chromium)"
 	@echo "make clean      remove _run and _build (the cache and .venv stay)"
 
 .venv/.installed: requirements.lock pyproject.toml
@@ -43,6 +44,9 @@ reproduce: fetch
 
 book: setup
 	$(BIN)/python book/build.py
+
+pdf: setup
+	$(BIN)/python book/pdf.py
 
 test: lint unit notebooks smoke gates
 
