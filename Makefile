@@ -17,6 +17,9 @@ export OMP_WAIT_POLICY := PASSIVE
 export PYTHONHASHSEED := 0
 export TOKENIZERS_PARALLELISM := false
 
+# The reference was computed in float32: a processor that offers bfloat16 is compared with like.
+reproduce notebooks smoke: export LLMREC_PRECISION ?= float32
+
 .PHONY: help setup fetch reproduce book pdf test lint unit notebooks smoke gates publish clean
 
 help:
