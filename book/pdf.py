@@ -41,6 +41,7 @@ def print_book() -> Path:
     # The page is made for the folder of its root document, but names its files from above it.
     text = (folder / "book" / "index.html").read_text(encoding="utf-8")
     text = text.replace("</head>", STYLE, 1).replace(' loading="lazy"', "")
+    text = text.replace('["ui/lazy"]', "[]")  # paper is not scrolled: all formulas at once
     page = folder / "whole.html"
     page.write_text(text.replace('"../_images/', '"_images/'), encoding="utf-8")
     target = ROOT / "_build" / "book.pdf"

@@ -63,12 +63,14 @@ async function visit(address) {
   document.body.append(frame);
   await new Promise((done) => (frame.onload = done));
   const view = frame.contentWindow, page = frame.contentDocument;
-  if (view.MathJax?.startup?.promise) await view.MathJax.startup.promise;
+  await view.MathJax?.startup?.promise;
+  await view.MathJax?.startup?.document?.lazyTypesetAll(); // else only what is near the window
   page.head.append(Object.assign(page.createElement("style"), { textContent: still }));
   page.querySelectorAll("details").forEach((folded) => (folded.open = true));
   const code = document.getElementById("axe").textContent;
   page.head.append(Object.assign(page.createElement("script"), { textContent: code }));
-  const found = { problems: [] };
+  const formulas = ".math:not(:has(mjx-container)), mjx-lazy, mjx-merror";
+  const found = { problems: [], unset: page.querySelectorAll(formulas).length };
   thin(page);
   async function check(width, theme, rules) {
     frame.width = width;
@@ -106,11 +108,12 @@ class Found:
     """What one page is like in a browser.
 
     ``problems`` are barred findings of axe-core, a line each; ``minor`` names its other rules that
-    were broken; ``width`` is what the page takes on a phone, in pixels; ``console`` is what the
-    page wrote there.
+    were broken; ``width`` is what the page takes on a phone, in pixels; ``unset`` counts formulas
+    that were not set, or with an error; ``console`` is what the page wrote there.
     """
 
     width: int
+    unset: int
     problems: list[str] = field(default_factory=list)
     minor: set[str] = field(default_factory=set)
     console: list[str] = field(default_factory=list)
@@ -119,7 +122,8 @@ class Found:
     def faults(self) -> list[str]:
         """Everything that the gate refuses, in words."""
         wide = [f"{self.width} px wide on a phone of {PHONE}"] if self.width > PHONE else []
-        return [*wide, *self.problems, *(f"console: {line}" for line in self.console)]
+        unset = [f"{self.unset} formulas not set"] if self.unset else []
+        return [*wide, *unset, *self.problems, *(f"console: {line}" for line in self.console)]
 
 
 def visit(pages: list[Path], axe: Path, folder: Path) -> dict[Path, Found]:
@@ -153,7 +157,7 @@ def visit(pages: list[Path], axe: Path, folder: Path) -> dict[Path, Found]:
 def _found(address: str, raw: dict, log: str) -> Found:
     if "failed" in raw:
         raise RuntimeError(f"{address}: {raw['failed']}")
-    found = Found(raw["width"])
+    found = Found(raw["width"], raw["unset"])
     for rule, impact, theme, width, target, message in raw["problems"]:
         if impact in BARRED or rule in ALSO_BARRED:
             found.problems.append(f"{rule} ({impact}; {theme}, {width} px) {target}: {message}")

@@ -65,6 +65,8 @@ BAD = {
     ),
     "heading-order": "<h4>Deep</h4>",
     "px wide on a phone": "<div style='width: 500px'>Wide</div>",
+    "1 formulas not set": "<span class='math'>\\(x\\)</span>",
+    "2 formulas not set": "<p><mjx-merror>x</mjx-merror><mjx-lazy></mjx-lazy></p>",
     "console: Uncaught ReferenceError": "<script>nothing()</script>",
     "console: Lost": "<script>console.error('Lost')</script>",
 }
