@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from llmrec import config
+from llmrec.data import Split
 
 
 def bce_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -234,6 +235,27 @@ def held_out_recall(
         own = scores[np.arange(len(scores)), items[block]]
         found += int(((scores >= own[:, None]).sum(axis=1) <= k).sum())
     return found / max(len(users), 1)
+
+
+def recall_on_valid(
+    model: Any, split: Split, embed: Callable[[], None]
+) -> Callable[[], float] | None:
+    """Return what `train` asks after each epoch, or None for a split without valid.
+
+    ``embed`` brings ``model.users_`` and ``model.items_`` up to date; their `held_out_recall` on
+    ``split.valid`` is noted in ``model.valid_history_``. Introduced in chapter 13.
+    """
+    if not len(split.valid):
+        return None
+    known, valid = split.matrix("history"), split.matrix("valid")
+
+    def recall() -> float:
+        embed()
+        reached = held_out_recall(lambda users: model.users_[users] @ model.items_.T, known, valid)
+        model.valid_history_.append(reached)
+        return reached
+
+    return recall
 
 
 @contextmanager

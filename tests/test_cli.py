@@ -11,7 +11,8 @@ from llmrec.fetch import available
 from llmrec.repro import runner
 from llmrec.repro.reference import Reference
 
-COMMANDS = ("fetch", "reproduce", "publish", "check", "status", "recommend", "tune", "ledger")
+COMMANDS = ("fetch", "reproduce", "publish", "check", "status", "recommend", "study", "tune")
+COMMANDS += ("ledger",)
 
 
 def test_help_names_every_command_and_imports_nothing_heavy():
@@ -199,6 +200,24 @@ def test_recommend_by_popularity_says_so(films, capsys):
     assert lines[0] == "  1. Film C (1992)  [0.571]"
     assert lines[1] == "     taken by 4 of 7 users"
     assert len(lines) == 8  # four films are left, however many were asked for
+
+
+def test_recommend_to_somebody_new_reads_the_items_given(films, capsys):
+    command = ["recommend", "--dataset", str(films), "--model", "itemknn", "-k", "1"]
+    assert main([*command, "--items", "0", "1"]) == 0
+    new = capsys.readouterr().out.splitlines()
+    assert new[0] == "itemknn on films, a new user with 2 items in the history"
+    assert main([*command, "--user", "1"]) == 0  # who took the same two
+    assert capsys.readouterr().out.splitlines()[2:] == new[2:]
+    assert_one_line_error(capsys, main([*command, "--items", "0", "9"]), "no item '9' in films")
+
+
+@pytest.mark.parametrize("who", [[], ["--user", "1", "--items", "0"]])
+def test_recommend_needs_a_user_or_items_not_both(films, who, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["recommend", "--dataset", str(films), *who])
+    assert end.value.code == 2
+    assert "--user" in capsys.readouterr().err
 
 
 def test_recommend_to_nobody_gives_the_valid_range(films, capsys):

@@ -6,7 +6,6 @@ import ast
 import json
 import re
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +23,11 @@ LAYERS = (
     "config",
     "shards",
     "token_tree",
+    "vectors",
     "fetch",
     "data",
     "text",
     "prompts",
-    "vectors",
     "encoders",
     "interest",
     "language_model",
@@ -40,6 +39,7 @@ LAYERS = (
     "tuning",
     "plots",
     "repro",
+    "studies",
     "explorer",
     "ledger",
     "cli",
@@ -353,26 +353,6 @@ def test_the_python_of_the_readme_and_the_book_uses_what_exists():
                     module = importlib.import_module(node.module)
                     missing = [a.name for a in node.names if not hasattr(module, a.name)]
                     assert missing == [], f"{page.name}: {node.module} has no {missing}"
-
-
-@pytest.mark.component
-@pytest.mark.parametrize(
-    ("page", "user_column"), [("README.md", "customer_id"), ("book/reproduce.md", "user")]
-)
-def test_the_example_on_your_own_data_runs(page, user_column, tmp_path):
-    folder = tmp_path / "mydata"
-    folder.mkdir()
-    events = [f"u{u},i{u * i % 7},{100 * i + u}" for u in range(1, 7) for i in range(1, 5)]
-    header = f"{user_column},item,timestamp"
-    (folder / "interactions.csv").write_text("\n".join([header, *events]) + "\n")
-    (folder / "items.csv").write_text("item,title\n" + "".join(f"i{i},No. {i}\n" for i in range(7)))
-    code = re.search(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
-    assert code
-    command = [sys.executable, "-W", "error", "-c", code[1]]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "popularity" in done.stdout.lower()
-    assert len(re.findall(r" \d\.\d+ \[\d\.\d+, \d\.\d+\]", done.stdout)) == 2
 
 
 def test_notebooks_are_valid_json_with_a_final_newline():

@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser = argparse.ArgumentParser(
         prog="llmrec",
-        description="Language models for recognising user interest: fetch, reproduce, recommend.",
+        description="Language models for recognising user interest: fetch, reproduce, study.",
         parents=[common],
     )
     parser.add_argument("--version", action="version", version=f"llmrec {__version__}")
@@ -109,10 +109,50 @@ def _parser() -> argparse.ArgumentParser:
     add("status", "commands:status", "Show environment, cache, sources and runs.")
 
     recommend = add("recommend", "recommend:recommend", "Recommend to one user, with reasons.")
-    recommend.add_argument("--dataset", default="ml-100k", help="a name, or a folder of your own")
-    recommend.add_argument("--user", required=True, help="the user's id")
+    recommend.add_argument(
+        "--dataset", metavar="DATA", help="a name, or a folder of your own (default: ml-100k)"
+    )
+    who = recommend.add_mutually_exclusive_group(required=True)
+    who.add_argument("--user", help="the user's id")
+    who.add_argument(
+        "--items", nargs="+", metavar="ITEM", help="a new user's items by id, the latest last"
+    )
     recommend.add_argument("-k", type=int, default=10, help="how many items (default: 10)")
-    recommend.add_argument("--model", choices=MODELS, default="ease")
+    recommend.add_argument(
+        "--model",
+        default="ease",
+        metavar="MODEL",
+        help=f"{', '.join(MODELS)}, or the folder that llmrec study wrote (default: ease)",
+    )
+
+    study = add("study", "study:study", "Study your own tables: does text help, and for whom?")
+    study.add_argument("folder", metavar="FOLDER", help="with interactions and items, and users")
+    study.add_argument(
+        "--columns",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="OURS=THEIRS",
+        help="names of your columns, such as item=movieId title=name",
+    )
+    study.add_argument(
+        "--mapping", type=Path, metavar="FILE", help="the same as YAML: ours: theirs"
+    )
+    study.add_argument(
+        "--output", type=Path, metavar="DIR", help="default: llmrec-study inside FOLDER"
+    )
+    study.add_argument("--quick", action="store_true", help="fewer trials, shorter texts")
+    study.add_argument(
+        "--encoder", default="minilm", help="what reads the texts: a name, folder or hub id"
+    )
+    study.add_argument("--seed", type=int, default=0)
+    study.add_argument(
+        "--least", type=float, metavar="WEIGHT", help="the smallest weight that counts as interest"
+    )
+    study.add_argument(
+        "--template", default="generic", help="wording of an item, such as '{title}[ by {brand}]'"
+    )
+    study.add_argument("--force", action="store_true", help="run finished steps again")
 
     tune = add("tune", "tune:tune", "Tune models with one budget, on validation only.")
     tune.add_argument("--dataset", default="ml-100k", help="a name, or a folder of your own")

@@ -11,59 +11,70 @@ import numpy as np
 from scipy import sparse
 
 from llmrec import data, models
+from llmrec.cli import MODELS
 from llmrec.models import Features, Recommender
+from llmrec.studies.served import Served, everything, load_served
 from llmrec.text import item_text
 
 REASONS = 3
 TITLE = "{title}[ ({year})]"
 
 
-def recommend(dataset: str, user: str, k: int, model: str) -> int:
+def recommend(
+    dataset: str | None, user: str | None, items: list[str] | None, k: int, model: str
+) -> int:
     """Print titles, scores and reasons; everything the user did is known to the model."""
     if k < 1:
         raise ValueError(f"-k {k}: ask for at least one item")
-    loaded = data.Dataset.from_folder(dataset) if Path(dataset).is_dir() else data.load(dataset)
-    code = user_code(loaded, user)
-    split = everything(loaded)
-    fitted = build(model, split)
-    items, scores = fitted.recommend(np.array([code]), k)
-    history = split.matrix("history")[code].indices
-    titles = item_text(loaded.items, TITLE)
-    print(f"{model} on {loaded.name}, user {user} with {len(history)} items in the history\n")
-    listed = [(item, score) for item, score in zip(items[0], scores[0], strict=True) if item >= 0]
-    why = reasons(fitted, np.array([item for item, _ in listed], int), history)
-    for place, ((item, score), causes) in enumerate(zip(listed, why, strict=True), start=1):
+    known = from_study(dataset, model) if model not in MODELS else from_dataset(dataset, model)
+    if user is not None:
+        code = known.user(user)
+        history = known.history(code)
+        listed, scores = known.list_for(code, k)
+        who = f"user {user}"
+    else:
+        history = known.codes(items or [])
+        listed, scores = known.list_for_items(history, k)
+        who = "a new user"
+    named = zip(item_text(known.items, TITLE), known.items["item"], strict=True)
+    titles = [title or f"item {item}" for title, item in named]
+    label = known.card["model"]
+    print(f"{label} on {known.name}, {who} with {len(history)} items in the history\n")
+    why = reasons(known.model, listed, history)
+    for place, (item, score, causes) in enumerate(zip(listed, scores, why, strict=True), start=1):
         print(f"{place:3d}. {titles[item]}  [{score:.3f}]")
         if causes:
             print(f"     because of {'; '.join(titles[cause] for cause in causes)}")
         else:
-            taken = split.matrix("train")[:, [item]].nnz
-            print(f"     taken by {taken} of {loaded.n_users} users")
+            taken = known.model.seen_[:, [item]].nnz
+            print(f"     taken by {taken} of {len(known.users)} users")
     return 0
 
 
-def user_code(dataset: data.Dataset, user: str) -> int:
-    """Return a user's code.
+def from_study(dataset: str | None, folder: str) -> Served:
+    """Return the model that ``llmrec study`` saved.
 
     Raises
     ------
     ValueError
-        With the range of valid ids, when there is no such user.
+        When there is no such folder, or a dataset is named beside it.
     """
-    ids = dataset.user_ids
-    found = np.flatnonzero(ids.astype(str) == user)
-    if found.size == 0:
+    if not Path(folder).is_dir():
         raise ValueError(
-            f"no user {user!r} in {dataset.name}: its {len(ids)} users are {ids[0]} to {ids[-1]}"
+            f"no model {folder!r}: choose from {', '.join(MODELS)}, or give the folder that llmrec"
+            " study wrote"
         )
-    return int(found[0])
+    if dataset is not None:
+        raise ValueError(f"--model {folder} brings its own items and users: leave out --dataset")
+    return load_served(folder)
 
 
-def everything(dataset: data.Dataset) -> data.Split:
-    """Return a split that hides nothing: a list for today may use all of the past."""
-    events = dataset.coded
-    none = events.iloc[:0]
-    return data.Split(dataset, "everything", 0, events, none, none, history=events)
+def from_dataset(dataset: str | None, model: str) -> Served:
+    """Return a model of the named kind, fitted on a dataset, a name or a folder."""
+    name = dataset or "ml-100k"
+    loaded = data.Dataset.from_folder(name) if Path(name).is_dir() else data.load(name)
+    card = {"dataset": loaded.name, "model": model}
+    return Served.of(build(model, everything(loaded)), loaded, card=card)
 
 
 def build(model: str, split: data.Split) -> Recommender:

@@ -1,6 +1,8 @@
 """Datasets, their validation and their splits."""
 
+from llmrec.data.baskets import cut_split, first_baskets
 from llmrec.data.dataset import Dataset, Part, Split
+from llmrec.data.journey import coupon_offers, product_types
 from llmrec.data.loaders import available, load
 from llmrec.data.prompts import nir, tallrec
 from llmrec.data.published import PUBLISHED, published_split
@@ -23,10 +25,14 @@ __all__ = [
     "available",
     "cold_item_split",
     "cold_user_split",
+    "coupon_offers",
+    "cut_split",
+    "first_baskets",
     "in_order",
     "last_out_split",
     "load",
     "nir",
+    "product_types",
     "published_split",
     "random_split",
     "sequences",

@@ -11,10 +11,13 @@ from typing import Any
 
 from llmrec.data.amazon_beauty import amazon_beauty
 from llmrec.data.citeulike import citeulike_a
+from llmrec.data.community import community
 from llmrec.data.complete_journey import complete_journey
 from llmrec.data.dataset import Dataset
 from llmrec.data.deskdrop import deskdrop
+from llmrec.data.lastfm import hetrec_lastfm
 from llmrec.data.movielens import ml_100k
+from llmrec.data.movielens_small import ml_latest_small
 
 _LOADERS: dict[str, Callable[..., Dataset]] = {
     "ml-100k": ml_100k,
@@ -22,6 +25,9 @@ _LOADERS: dict[str, Callable[..., Dataset]] = {
     "amazon-beauty": amazon_beauty,
     "citeulike-a": citeulike_a,
     "deskdrop": deskdrop,
+    "community": community,
+    "lastfm": hetrec_lastfm,
+    "ml-latest-small": ml_latest_small,
 }
 
 
@@ -38,7 +44,8 @@ def load(name: str, **options: Any) -> Dataset:
     name:
         One of `available()`.
     options:
-        What the loader takes: ``min_item_count`` and ``departments`` for ``"complete-journey"``.
+        What the loader takes: ``min_item_count`` and ``departments`` for ``"complete-journey"``,
+        ``tags`` for ``"lastfm"``, ``n_users`` and ``seed`` for ``"community"``.
 
     Raises
     ------

@@ -1,6 +1,7 @@
 """Full-catalogue ranking metrics with ties in expectation, per-user values and intervals."""
 
 from llmrec.evaluation.audit import Audit, LeakageError, audit
+from llmrec.evaluation.baskets import evaluate_baskets
 from llmrec.evaluation.beyond import BeyondAccuracy, beyond
 from llmrec.evaluation.checks import Finding
 from llmrec.evaluation.families import family
@@ -61,6 +62,7 @@ __all__ = [
     "crossed_bootstrap",
     "diversity",
     "evaluate",
+    "evaluate_baskets",
     "family",
     "gini",
     "group_gaps",

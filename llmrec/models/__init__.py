@@ -8,13 +8,18 @@ from llmrec.models.ease import EASE
 from llmrec.models.ensemble import Ensemble, ReciprocalRankFusion
 from llmrec.models.factorisation import ALS, BPR
 from llmrec.models.feature_als import FeatureALS
+from llmrec.models.given_scores import GivenScores
 from llmrec.models.interest_profile import Faithfulness, InterestProfile, faithfulness
+from llmrec.models.multi_interest import MultiInterest
 from llmrec.models.neighbour_bridge import NeighbourBridge
 from llmrec.models.neighbours import ItemKNN
+from llmrec.models.personal_frequency import PersonalFrequency
 from llmrec.models.popularity import Popularity
 from llmrec.models.prompt_ranker import PromptRanker, recent_items
 from llmrec.models.pure_svd import PureSVD
 from llmrec.models.sasrec import SASRec
+from llmrec.models.saved import SavedModelError, load, save
+from llmrec.models.shared_map import SharedMap
 from llmrec.models.text_ease import TextEASE
 from llmrec.models.text_neighbours import TextKNN
 from llmrec.models.text_similarity import TextSimilarity
@@ -33,16 +38,21 @@ __all__ = [
     "Faithfulness",
     "FeatureALS",
     "Features",
+    "GivenScores",
     "InterestProfile",
     "ItemKNN",
+    "MultiInterest",
     "NeighbourBridge",
     "NotFittedError",
+    "PersonalFrequency",
     "Popularity",
     "PromptRanker",
     "PureSVD",
     "ReciprocalRankFusion",
     "Recommender",
     "SASRec",
+    "SavedModelError",
+    "SharedMap",
     "TextEASE",
     "TextKNN",
     "TextSimilarity",
@@ -50,6 +60,8 @@ __all__ = [
     "TransitionKNN",
     "TwoTower",
     "faithfulness",
+    "load",
     "recent_items",
+    "save",
     "top_k",
 ]

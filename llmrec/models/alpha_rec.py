@@ -19,8 +19,8 @@ from llmrec.data import Split
 from llmrec.models.base import Features, Recommender, check_vectors
 from llmrec.training import (
     float_tensor,
-    held_out_recall,
     minibatches,
+    recall_on_valid,
     seeded,
     softmax_loss,
     train,
@@ -152,7 +152,7 @@ class AlphaRec(Recommender):
                 epochs=self.epochs,
                 lr=self.lr,
                 weight_decay=self.weight_decay,
-                validate=self._validator(split, x) if len(split.valid) else None,
+                validate=recall_on_valid(self, split, lambda: self._embed(split, x)),
                 patience=self.patience,
             )
             self._embed(split, x)
@@ -201,17 +201,6 @@ class AlphaRec(Recommender):
     def _mapped(self, text: np.ndarray) -> np.ndarray:
         with torch.no_grad():
             return self.map_(float_tensor(text)).cpu().numpy()
-
-    def _validator(self, split: Split, x: sparse.csr_matrix) -> Callable[[], float]:
-        known, valid = split.matrix("history"), split.matrix("valid")
-
-        def recall() -> float:
-            self._embed(split, x)
-            reached = held_out_recall(lambda u: self.users_[u] @ self.items_.T, known, valid)
-            self.valid_history_.append(reached)
-            return reached
-
-        return recall
 
 
 def propagate(graph: Any, users: Any, items: Any, layers: int) -> list[tuple[Any, Any]]:

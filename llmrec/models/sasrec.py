@@ -5,7 +5,7 @@ Introduced in chapter 13.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -19,9 +19,9 @@ from llmrec.models.base import Features, Recommender, check_vectors
 from llmrec.training import (
     NegativeSampler,
     bce_loss,
-    held_out_recall,
     linear_cross_entropy,
     minibatches,
+    recall_on_valid,
     seeded,
     train,
 )
@@ -221,7 +221,7 @@ class SASRec(Recommender):
                 epochs=self.epochs,
                 lr=self.lr,
                 weight_decay=self.weight_decay,
-                validate=self._validator(split) if len(split.valid) else None,
+                validate=recall_on_valid(self, split, lambda: self._embed(split)),
                 patience=self.patience,
             )
             self._embed(split)
@@ -322,19 +322,6 @@ class SASRec(Recommender):
     def _embed(self, split: Split) -> None:
         self.users_ = self._encode(sequences(split.history, split.n_users))
         self.items_ = self.net_.items().detach().cpu().numpy()
-
-    def _validator(self, split: Split) -> Callable[[], float]:
-        known, valid = split.matrix("history"), split.matrix("valid")
-
-        def recall() -> float:
-            self._embed(split)
-            reached = held_out_recall(
-                lambda users: self.users_[users] @ self.items_.T, known, valid
-            )
-            self.valid_history_.append(reached)
-            return reached
-
-        return recall
 
 
 class _Loss:

@@ -49,13 +49,13 @@ class TextSimilarity(Recommender):
         name = type(self).__name__
         items = check_vectors(features.items, split.n_items, "items", name)
         taken = split.matrix("train").getnnz(axis=0) > 0
-        items = unit_rows(_centred(items, taken) if self.centre else items)
+        items = unit_rows(centred(items, taken) if self.centre else items)
         if features.users is None:
             users = mean_history(split.matrix("history", binary=not self.weighted), items)
         else:
             users = check_vectors(features.users, split.n_users, "users", name)
             known = split.matrix("train").getnnz(axis=1) > 0
-            users = unit_rows(_centred(users, known) if self.centre else users)
+            users = unit_rows(centred(users, known) if self.centre else users)
             if users.shape[1] != items.shape[1]:
                 raise ValueError(
                     f"{name}: users vectors have {users.shape[1]} dimensions but items have"
@@ -71,8 +71,11 @@ class TextSimilarity(Recommender):
         return mean_history(self._histories(histories), self.items_) @ self.items_.T
 
 
-def _centred(vectors: np.ndarray, warm: np.ndarray) -> np.ndarray:
-    """Return the rows less the mean of the warm ones that have a text; zero rows stay zero."""
+def centred(vectors: np.ndarray, warm: np.ndarray) -> np.ndarray:
+    """Return the rows less the mean of the warm ones that have a text; zero rows stay zero.
+
+    Introduced in chapter 4.
+    """
     said = (vectors != 0).any(axis=1)
     if not (warm & said).any():
         return vectors

@@ -20,8 +20,8 @@ from llmrec.training import (
     NegativeSampler,
     bpr_loss,
     float_tensor,
-    held_out_recall,
     minibatches,
+    recall_on_valid,
     seeded,
     softmax_loss,
     train,
@@ -209,7 +209,7 @@ class TwoTower(Recommender):
                 epochs=self.epochs,
                 lr=self.lr,
                 weight_decay=self.weight_decay,
-                validate=self._validator(split) if len(split.valid) else None,
+                validate=recall_on_valid(self, split, lambda: self._embed(split)),
                 patience=self.patience,
             )
             self._embed(split)
@@ -286,17 +286,6 @@ class TwoTower(Recommender):
                 assert self._item_text is not None
                 known, targets = hold_out(x[codes], self.holdout, generator)
                 yield codes, float_tensor(mean_history(known, self._item_text)), targets
-
-    def _validator(self, split: Split) -> Callable[[], float]:
-        known, valid = split.matrix("history"), split.matrix("valid")
-
-        def recall() -> float:
-            self._embed(split)
-            reached = held_out_recall(lambda u: self.users_[u] @ self.items_.T, known, valid)
-            self.valid_history_.append(reached)
-            return reached
-
-        return recall
 
     def _embed(self, split: Split) -> None:
         with torch.no_grad():

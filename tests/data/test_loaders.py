@@ -14,6 +14,9 @@ def test_available() -> None:
         "amazon-beauty",
         "citeulike-a",
         "deskdrop",
+        "community",
+        "lastfm",
+        "ml-latest-small",
     )
 
 
@@ -27,3 +30,11 @@ def test_an_unknown_option() -> None:
         load("ml-100k", size=3)
     with pytest.raises(TypeError, match=r"no option 'min' \(it has: min_item_count, departments\)"):
         load("complete-journey", min=3)
+
+
+def test_the_community_is_loaded_by_name() -> None:
+    data = load("community", n_users=50, seed=1)
+    assert data.name == "community"
+    assert data.user_ids.max() < 50
+    with pytest.raises(TypeError, match=r"no option 'bots' \(it has: n_users, seed\)"):
+        load("community", bots=3)

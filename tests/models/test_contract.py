@@ -19,12 +19,15 @@ from llmrec.models import (
     FeatureALS,
     Features,
     ItemKNN,
+    MultiInterest,
     NeighbourBridge,
+    PersonalFrequency,
     Popularity,
     PromptRanker,
     PureSVD,
     ReciprocalRankFusion,
     SASRec,
+    SharedMap,
     TextEASE,
     TextKNN,
     TextSimilarity,
@@ -54,6 +57,7 @@ class Fluent:
 FLUENT = Fluent()
 FACTORIES = {
     "popularity": lambda: Popularity(),
+    "personal-frequency": lambda: PersonalFrequency(),
     "itemknn": lambda: ItemKNN(neighbours=20),
     "itemknn-tfidf": lambda: ItemKNN(neighbours=20, weighting="tfidf"),
     "itemknn-bm25": lambda: ItemKNN(neighbours=20, weighting="bm25"),
@@ -70,6 +74,9 @@ FACTORIES = {
     "bpr": lambda: BPR(factors=6, learning_rate=0.1, regularization=0.001, iterations=200, seed=1),
     "article": lambda: ArticleModel(dim=4, epochs=2, seed=1),
     "text": lambda: TextSimilarity(),
+    "multi-interest": lambda: MultiInterest(distance=0.5),
+    "multi-interest-soft": lambda: MultiInterest(distance=0.5, temperature=0.1, centre=True),
+    "shared-map": lambda: SharedMap(l2=5.0, alpha=0.1),
     "feature-als": lambda: FeatureALS(factors=6, regularization=0.1, prior=0.3, ridge=0.1, seed=1),
     "bridge": lambda: Bridge(l2=5.0, alpha=0.1),
     "bridge-keep": lambda: Bridge(l2=5.0, alpha=0.1, keep_warm=True),
@@ -90,9 +97,11 @@ FACTORIES = {
     "tower-bce": lambda: TwoTower(**SMALL, inputs="text", loss="bce", activation="gelu", seed=1),
 }
 IMPERSONAL = {"popularity", "article"}
+OWN_FIRST = {"personal-frequency"}  # what was taken before, then one order for everybody
 NO_FOLD_IN = {"bpr", "tower-identity", "sasrec", "sasrec-bce", "sasrec-started", "sasrec-text"}
 READS_TEXT = {"feature-als", "text-ease", "text-knn", "ensemble", "rank-fusion"}
 READS_TEXT |= {"alpharec", "alpharec-mlp", "sasrec-text"}
+READS_TEXT |= {"multi-interest", "multi-interest-soft", "shared-map"}
 READS_TEXT |= {
     "text",
     "bridge",
@@ -190,6 +199,11 @@ def test_planted_group_is_recovered(name, model, planted):
         full = model.score(EVERYBODY)
         order = np.argsort(-full[0], kind="stable")
         assert (np.diff(full[:, order], axis=1) <= 0).all()
+    elif name in OWN_FIRST:
+        seen = planted.matrix("history").toarray() > 0
+        full = model.score(EVERYBODY)
+        worst_own = np.where(seen, full, np.inf).min(axis=1)
+        assert (worst_own > np.where(seen, -np.inf, full).max(axis=1)).all()
     else:
         share = (items % 3 == WARM_USERS[:, None] % 3).mean()
         assert share > 0.95, f"{share:.2f} of the lists lie in the user's group (chance: 0.33)"
@@ -214,7 +228,7 @@ def test_fold_in_serves_users_unseen_in_training(name, model, planted):
     assert np.isfinite(scores).all()
     empty = model.fold_in(sparse.csr_matrix((2, N_ITEMS), dtype=np.float32))
     assert np.isfinite(empty).all()
-    if name not in IMPERSONAL:
+    if name not in IMPERSONAL | OWN_FIRST:
         scores[histories.nonzero()] = -np.inf
         assert (scores.argmax(axis=1) % 3 == np.array(COLD_USERS) % 3).all()
 

@@ -1,4 +1,4 @@
-"""Counts of interests, drift, and what their null models keep and break."""
+"""Counts of interests, and what their null models keep and break."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import pytest
 
 from llmrec.interest import (
     distinct_interests,
-    drift,
     focused_choices,
     interest_distance,
     interest_vectors,
     interests,
-    period_vectors,
     shuffled_choices,
-    similarity_by_lag,
 )
 
 
@@ -110,35 +107,6 @@ def test_one_interest_is_the_neighbourhood_of_an_item() -> None:
     assert focused_choices(at(5, 5), [1], 2).tolist() == [[1, 0]]
 
 
-def test_period_vectors_are_means_of_what_a_period_holds() -> None:
-    periods, means = period_vectors(5 * at(0, 90, 0), [699, 1, 99], 100)
-    assert periods.tolist() == [0, 6]
-    np.testing.assert_allclose(means, [[0.5, 0.5], [1, 0]], atol=1e-7)
-
-
-def test_similarity_by_lag() -> None:
-    # Lags 1 (0 and 60 degrees), 3 (60 and 180), 4 (0 and 180).
-    found = similarity_by_lag([2, 1, 5], at(60, 0, 180), [1, 2, 3, 5])
-    np.testing.assert_allclose(found, [0.5, np.nan, (-0.5 - 1) / 2], atol=1e-6)
-    assert similarity_by_lag([1, 2], at(0, 60), [1, 2]).tolist() == pytest.approx([0.5])
-
-
-def test_drift_is_near_minus_far() -> None:
-    assert drift([2, 1, 5], at(60, 0, 180), near=1, far=4) == pytest.approx(0.5 + 1)
-    assert drift([2, 1, 5], at(60, 0, 180), near=1, far=3) == pytest.approx(0.5 + 0.75)
-    assert drift([2, 1, 5], at(60, 0, 180), near=2, far=4) == pytest.approx(0.5 + 1)
-    assert np.isnan(drift([1, 2], at(0, 60), near=1, far=2))
-
-
-def test_drift_of_periods_in_any_order_is_zero_on_average() -> None:
-    from itertools import permutations
-
-    rows = np.random.default_rng(0).normal(size=(5, 3))
-    values = [drift(order, rows, 1, 3) for order in permutations([0, 1, 3, 4, 9])]
-    assert np.mean(values) == pytest.approx(0, abs=1e-7)
-    assert np.std(values) > 0.05
-
-
 def test_bad_input_is_named() -> None:
     for call, message in [
         (lambda: interest_distance(at(1)), r"shape \(1, 2\): give \(n, d\) with n ≥ 2"),
@@ -148,10 +116,6 @@ def test_bad_input_is_named() -> None:
         (lambda: shuffled_choices([1, 1], [2, 2], None), "holds an item twice"),
         (lambda: shuffled_choices([1, 1], [2], None), "two equal columns"),
         (lambda: focused_choices(at(1, 2), [0], 3), "n=3: the catalogue has 2 rows"),
-        (lambda: period_vectors(at(1, 2), [5], 9), "2 vectors and 1 timestamps"),
-        (lambda: period_vectors(at(1), [5], 0), "period=0 is not a positive"),
-        (lambda: similarity_by_lag([1, 1], at(1, 2), [1, 2]), "as many distinct periods"),
-        (lambda: drift([1, 2], at(1, 2), 2, 2), "near=2, far=2"),
     ]:
         with pytest.raises(ValueError, match=message):
             call()

@@ -1,15 +1,12 @@
-"""How many interests a user holds, and how they move: measures on item vectors, with null models.
+"""How many interests a user holds: groups of items, with null models.
 
-Everything takes the vectors of what users took and says nothing of where they come from. Counts and
-similarities mean little alone (more items give more clusters, any season moves everybody): each has
-a null model that keeps what is not of interest and shuffles the rest.
+A count means little alone, because more items give more groups: it has null models that keep what
+is not of interest and shuffle the rest.
 
 Introduced in chapter 1.
 """
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,7 +21,7 @@ def interest_distance(vectors: ArrayLike, share: float = 0.05) -> float:
     together when they are closer than all but the closest twentieth of pairs. ValueError for fewer
     than two rows, or a share outside 0 … 1. Introduced in chapter 1.
     """
-    rows = unit_rows(_matrix(vectors, least=2))
+    rows = unit_rows(checked_rows(vectors, least=2))
     if not 0 < share < 1:
         raise ValueError(f"share={share} must lie between 0 and 1, such as 0.05")
     above = np.triu_indices(len(rows), 1)
@@ -47,7 +44,7 @@ def interests(vectors: ArrayLike, distance: float) -> np.ndarray:
     """
     from sklearn.cluster import AgglomerativeClustering
 
-    rows = unit_rows(_matrix(vectors, least=1))
+    rows = unit_rows(checked_rows(vectors, least=1))
     if not distance > 0:
         raise ValueError(f"distance={distance} is not positive: see interest_distance")
     if len(rows) == 1:
@@ -76,7 +73,7 @@ def interest_vectors(vectors: ArrayLike, distance: float) -> np.ndarray:
     A user as several vectors, where a single mean would fall between them. Introduced in chapter 1.
     """
     labels = interests(vectors, distance)
-    rows = unit_rows(_matrix(vectors, least=1))
+    rows = unit_rows(checked_rows(vectors, least=1))
     return unit_rows(
         np.stack([rows[labels == one].mean(axis=0) for one in range(labels.max() + 1)])
     )
@@ -139,7 +136,7 @@ def focused_choices(vectors: ArrayLike, around: ArrayLike, n: int) -> np.ndarray
     ``vectors (n_items, d)``, ``around (m,)`` item codes → codes ``(m, n)`` by falling cosine, equal
     ones by code. ValueError when the catalogue has fewer than n rows. Introduced in chapter 1.
     """
-    rows, codes = unit_rows(_matrix(vectors, least=1)), np.asarray(around)
+    rows, codes = unit_rows(checked_rows(vectors, least=1)), np.asarray(around)
     if not 1 <= n <= len(rows):
         raise ValueError(f"n={n}: the catalogue has {len(rows)} rows")
     closeness = rows[codes] @ rows.T
@@ -147,62 +144,11 @@ def focused_choices(vectors: ArrayLike, around: ArrayLike, n: int) -> np.ndarray
     return np.argsort(-closeness, axis=1, kind="stable")[:, :n]
 
 
-def period_vectors(
-    vectors: ArrayLike, timestamps: ArrayLike, period: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return one user's active periods ``(p,)`` and the mean vector of each ``(p, d)``.
+def checked_rows(vectors: ArrayLike, least: int) -> np.ndarray:
+    """Return vectors as float64 ``(n, d)``, or say in one line what shape they have.
 
-    Period ``⌊t / period⌋`` for timestamps in seconds; rows are averaged as unit vectors. What is
-    bought together stays together: it is whole periods that `drift` compares. ValueError when
-    lengths differ or the period is not positive. Introduced in chapter 1.
+    Introduced in chapter 1.
     """
-    rows, times = unit_rows(_matrix(vectors, least=1)), np.asarray(timestamps)
-    if len(rows) != len(times):
-        raise ValueError(f"{len(rows)} vectors and {len(times)} timestamps: one each")
-    if not period > 0:
-        raise ValueError(f"period={period} is not a positive number of seconds")
-    periods, of, count = np.unique(times // period, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(periods), rows.shape[1]))
-    np.add.at(sums, of, rows)
-    return periods.astype(np.int64), sums / count[:, None]
-
-
-def similarity_by_lag(periods: ArrayLike, vectors: ArrayLike, edges: ArrayLike) -> np.ndarray:
-    """Return the mean cosine of one user's pairs of periods whose lag lies in each bin.
-
-    Bin ``i`` holds the lags ``edges[i] ≤ |p - q| < edges[i + 1]``; NaN where no pair does. Its null
-    model is the same call on ``rng.permutation(periods)``: the same vectors, in an order without
-    time. ValueError when periods repeat or are not one a row. Introduced in chapter 1.
-    """
-    lags, cosines = _pairs(periods, vectors)
-    inside = [(lags >= low) & (lags < high) for low, high in pairwise(np.asarray(edges))]
-    return np.array([cosines[mask].mean() if mask.any() else np.nan for mask in inside])
-
-
-def drift(periods: ArrayLike, vectors: ArrayLike, near: int, far: int) -> float:
-    """Return how much more alike one user's near periods are than far ones.
-
-    ``mean cos(pairs with lag ≤ near) - mean cos(pairs with lag ≥ far)``; NaN when there is no pair
-    on either side. If periods could be exchanged, its expectation would be exactly 0: a permutation
-    of the periods puts every pair with equal chance on either side. Positive: the interest moves.
-    ValueError unless ``0 < near < far``. Introduced in chapter 1.
-    """
-    if not 0 < near < far:
-        raise ValueError(f"near={near}, far={far}: give 0 < near < far, in periods")
-    close, distant = similarity_by_lag(periods, vectors, [1, near + 1, far, np.inf])[[0, 2]]
-    return float(close - distant)
-
-
-def _pairs(periods: ArrayLike, vectors: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return lag and cosine of all pairs of periods."""
-    rows, at = unit_rows(_matrix(vectors, least=1)), np.asarray(periods)
-    if len(np.unique(at)) != len(rows) or at.shape != (len(rows),):
-        raise ValueError(f"{len(rows)} vectors need as many distinct periods, got shape {at.shape}")
-    above = np.triu_indices(len(rows), 1)
-    return np.abs(at[above[0]] - at[above[1]]), (rows @ rows.T)[above]
-
-
-def _matrix(vectors: ArrayLike, least: int) -> np.ndarray:
     rows = np.asarray(vectors, np.float64)
     if rows.ndim != 2 or len(rows) < least:
         raise ValueError(f"vectors have shape {rows.shape}: give (n, d) with n ≥ {least}")

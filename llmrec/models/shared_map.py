@@ -1,0 +1,118 @@
+"""SharedMap: a map of the text space, learned from who takes what, that other catalogues can use.
+
+Introduced in chapter 11.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg, sparse
+
+from llmrec.data import Split
+from llmrec.models.base import Features, Recommender, check_vectors
+from llmrec.models.ease import ease_weights
+from llmrec.models.text_similarity import centred
+from llmrec.vectors import unit_rows
+
+
+class SharedMap(Recommender):
+    """Score by a bilinear form in text alone: ``s(u, j) = (Σ_{i ∈ u} t̂_i) M t̂_jᵀ``.
+
+    With ``B`` the EASE weights between warm items and ``T̂`` their text vectors, centred and of
+    length one,
+
+    ``M = argmin ‖B − T̂ M T̂ᵀ‖² + α‖M − cI‖²``, ``(d, d)``, where ``c`` is the best ``M = cI``.
+
+    ``M = I`` is `TextSimilarity`: the map is shrunk towards plain reading, and says which meanings
+    go together beyond that. No user and no item is left in it, so that a map learned where there
+    are many events can be used where there are none.
+
+    Parameters
+    ----------
+    l2:
+        λ of EASE, > 0; not used with ``map``.
+    alpha:
+        α > 0; not used with ``map``.
+    map:
+        A ``(d, d)`` map from elsewhere, such as another fitted model's ``map_``, instead of a
+        learned one. Its scale does not matter.
+
+    Attributes
+    ----------
+    map_:
+        float32 ``(d, d)``, ``M``.
+    items_:
+        float32 unit rows ``(n_items, d)``, ``T̂`` of all items, centred on this catalogue's warm
+        ones; zero where there is no text.
+
+    References
+    ----------
+    Sheng et al., Language representations can be what recommenders need, ICLR 2025: the idea that a
+    map from language to taste can be shared, there trained as a network.
+
+    Notes
+    -----
+    With ``T̂ᵀT̂ = V diag(λ) Vᵀ`` the minimum is
+    ``M = cI + V [(Vᵀ T̂ᵀ (B − c T̂T̂ᵀ) T̂ V)_ij / (λ_i λ_j + α)] Vᵀ``. The diagonal of ``B``, which
+    EASE leaves empty, is taken as what ``cI`` says of it. Requires ``Features(items=...)``, from
+    one encoder for all catalogues that share a map. Introduced in chapter 11.
+    """
+
+    map_: np.ndarray
+    items_: np.ndarray
+
+    def __init__(
+        self, l2: float = 300.0, alpha: float = 100.0, map: np.ndarray | None = None
+    ) -> None:
+        self.l2 = l2
+        self.alpha = alpha
+        self.map = map
+
+    def _fit(self, split: Split, features: Features) -> None:
+        text = check_vectors(features.items, split.n_items, "items", "SharedMap")
+        x = split.matrix("train")
+        taken = x.getnnz(axis=0) > 0
+        self.items_ = unit_rows(centred(text, taken))
+        if self.map is None:
+            warm = np.flatnonzero(taken)
+            weights = ease_weights(x, self.l2)[np.ix_(warm, warm)]
+            found = bilinear_map(self.items_[warm].astype(np.float64), weights, self.alpha)
+        else:
+            found, size = np.asarray(self.map), text.shape[1]
+            if found.shape != (size, size) or not np.isfinite(found).all():
+                raise ValueError(
+                    f"SharedMap: map has shape {found.shape}, expected finite numbers"
+                    f" ({size}, {size}): encode both catalogues with one encoder"
+                )
+        self.map_ = found.astype(np.float32)
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        return self.fold_in(self.seen_[self._codes(users)])
+
+    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
+        read = self._histories(histories) @ self.items_  # (m, d)
+        return np.asarray(read @ self.map_ @ self.items_.T, np.float32)
+
+
+def bilinear_map(text: np.ndarray, weights: np.ndarray, alpha: float) -> np.ndarray:
+    """Return ``M`` of `SharedMap` for text ``(n, d)`` and weights ``(n, n)``, float64 ``(d, d)``.
+
+    Raises
+    ------
+    ValueError
+        When ``alpha`` is not positive.
+
+    Introduced in chapter 11.
+    """
+    if not alpha > 0:
+        raise ValueError(f"SharedMap: alpha={alpha} must be positive")
+    alike = text @ text.T
+    np.fill_diagonal(alike, 0)
+    size = np.square(alike).sum()
+    scale = float((weights * alike).sum() / size) if size else 0.0
+    values, vectors = linalg.eigh(text.T @ text)
+    turned = text @ vectors  # (n, d)
+    beyond = weights - scale * alike
+    np.fill_diagonal(beyond, 0)
+    inner = turned.T @ beyond @ turned / (np.outer(values, values) + alpha)
+    return scale * np.eye(text.shape[1]) + vectors @ inner @ vectors.T

@@ -1,0 +1,346 @@
+"""The study of somebody's tables, from reading them to the files of the answer.
+
+Introduced in chapter 11.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from llmrec import __version__
+from llmrec.data import Dataset
+from llmrec.repro.record import write_json, write_text
+from llmrec.shards import key_of
+from llmrec.studies.answer import Answer, answer, evaluation
+from llmrec.studies.plan import Candidate, Plan, Splits, first_split, make_plan, make_splits
+from llmrec.studies.profile import Profile, profile
+from llmrec.studies.run import Found, fit_on_everything, run, units
+from llmrec.studies.served import Served, load_served
+from llmrec.studies.steps import Steps
+from llmrec.studies.tables import Tables, prepare
+from llmrec.studies.vectors import Vectors
+
+RESULTS, REPORT, NOTEBOOK, MODEL = "results.json", "report.html", "study.ipynb", "model"
+SHOWN = 10  # items of an example user's history and of what was taken
+
+
+@dataclass(frozen=True)
+class Study:
+    """A finished study: ``results`` is plain JSON, and everything else is read from it.
+
+    Attributes
+    ----------
+    results:
+        ``profile, plan, split, models, answer, users, audit, cost, versions``.
+    served:
+        The model to ship with its tables.
+
+    Notes
+    -----
+    Introduced in chapter 11.
+    """
+
+    results: Mapping[str, Any]
+    served: Served
+
+    @cached_property
+    def profile(self) -> Profile:
+        """What the tables are like."""
+        return Profile(**self.results["profile"])
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What was decided before a model was fitted."""
+        said = dict(self.results["plan"])
+        said["candidates"] = tuple(Candidate(**one) for one in said["candidates"])
+        return Plan(**said)
+
+    @cached_property
+    def answer(self) -> Answer:
+        """Whether text helps, for whom, and which model to ship."""
+        return Answer(**self.results["answer"])
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a model: what it knows and reads, quality with its interval, and cost."""
+        return pd.DataFrame(self.results["models"]).set_index("model")
+
+    @property
+    def model(self) -> Any:
+        """The model to ship, fitted on everything."""
+        return self.served.model
+
+    def write(self, folder: str | Path, *, notebook: bool = True) -> Path:
+        """Write ``results.json``, ``model/``, ``report.html`` and the executed ``study.ipynb``.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            When the notebook is asked for and papermill is absent.
+
+        Introduced in chapter 11.
+        """
+        from llmrec.studies.notebook import execute
+        from llmrec.studies.report import report_html
+
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        if not _is_saved(path / MODEL, self.served):
+            self.served.save(path / MODEL)
+        write_json(path / RESULTS, dict(self.results))
+        write_text(path / REPORT, report_html(self))
+        if notebook:
+            execute(path)
+        return path
+
+
+def load_study(folder: str | Path) -> Study:
+    """Return the study that `Study.write` wrote into a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the folder holds no finished study.
+    ValueError
+        When another version of llmrec wrote it.
+
+    Introduced in chapter 11.
+    """
+    path = Path(folder)
+    if not (path / RESULTS).is_file():
+        raise FileNotFoundError(f"{path} has no {RESULTS}: run llmrec study first")
+    results = json.loads((path / RESULTS).read_text(encoding="utf-8"))
+    found = Study(results, load_served(path / MODEL))
+    try:
+        _ = found.profile, found.plan, found.answer, found.table
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path / RESULTS} was written by another version of llmrec: run llmrec study again"
+        ) from error
+    return found
+
+
+def study(
+    data: Dataset | str | Path,
+    columns: Mapping[str, str] | None = None,
+    *,
+    output: str | Path | None = None,
+    quick: bool = False,
+    encoder: str = "minilm",
+    seed: int = 0,
+    least: float | None = None,
+    template: str = "generic",
+    force: bool = False,
+) -> Study:
+    """Ask of somebody's own tables: does text help, for whom, at what cost, and what to ship.
+
+    Reads and checks the tables, splits them by time where every event has one, tunes models with
+    and without text with the same budget on validation, tests them once, and fits the model to ship
+    on everything.
+
+    Parameters
+    ----------
+    data:
+        A dataset, or a folder as `Dataset.from_folder` reads it.
+    columns:
+        Of a folder, the files' column names → ours.
+    output:
+        Where to keep finished steps (``state/``) and the model; an interrupted study goes on from
+        there. None keeps nothing. `Study.write` makes the report.
+    quick:
+        Fewer trials and shorter texts: minutes instead of an hour.
+    encoder:
+        Language model that reads the items, as in `get_encoder`.
+    seed:
+        Of splits, samples, searches and intervals.
+    least:
+        Smallest weight that counts as interest; default: the middle of a rating scale, else
+        anything above zero.
+    template:
+        Wording of an item's text, as in `item_text`; default: all columns that hold words.
+    force:
+        Run finished steps again.
+
+    Raises
+    ------
+    DataError, FileNotFoundError
+        When the tables break the rules; file, column and row are named.
+    StudyError
+        When they are too small to learn from and to test on.
+
+    Introduced in chapter 11.
+    """
+    dataset = data if isinstance(data, Dataset) else Dataset.from_folder(data, columns)
+    tables = prepare(dataset, least, template)
+    about = profile(tables)
+    final, why = first_split(tables.dataset, about, seed)
+    plan = make_plan(about, final, why, encoder=encoder, quick=quick, seed=seed)
+    splits = make_splits(tables.dataset, plan, final)
+    vectors = Vectors(tables.texts, encoder, plan.words, quick, seed)
+    folder = None if output is None else Path(output)
+    key = key_of(_digest(tables), json.loads(json.dumps(asdict(plan))))
+    state = None if folder is None else folder / "state"
+    steps = Steps(state, key, units(plan, vectors), force=force)
+    try:
+        found = run(plan, splits, vectors, steps)
+        verdict = answer(found, plan, splits.final)
+        served = _served(found, verdict, tables, splits, vectors, folder, steps)
+    finally:
+        steps.close()
+    results = {
+        "profile": asdict(about),
+        "plan": asdict(plan),
+        "split": _split_facts(splits),
+        "models": [_row(one, found) for one in found.candidates],
+        "answer": asdict(verdict),
+        "users": _people(found, verdict.ship, tables, splits),
+        "audit": found.audit,
+        "failed": {n: t["error"] for n, t in found.tuned.items() if "error" in t},
+        "cost": {
+            "seconds": steps.seconds,
+            "encode_seconds": found.encode_seconds,
+            "peak_mb": _peak_mb(),
+        },
+        "versions": {"llmrec": __version__, "python": sys.version.split()[0]},
+    }
+    return Study(json.loads(json.dumps(results)), served)
+
+
+def _served(
+    found: Found,
+    verdict: Answer,
+    tables: Tables,
+    splits: Splits,
+    vectors: Vectors,
+    folder: Path | None,
+    steps: Steps,
+) -> Served:
+    """Return the model to ship, fitted on everything, or found where an earlier run left it."""
+    chosen = next(one for one in found.candidates if one.name == verdict.ship)
+    card = {
+        "dataset": tables.dataset.name,
+        "model": chosen.name,
+        "reads": chosen.reads,
+        "encoder": vectors.encoder if chosen.reads == "language" else "",
+        "users": tables.dataset.n_users,
+        "items": tables.dataset.n_items,
+        "events": len(tables.dataset.interactions),
+        "key": key_of(steps.key, verdict.ship, found.tuned[chosen.name]),
+    }
+    if folder is not None and not steps.force:
+        try:
+            kept = load_served(folder / MODEL)
+            if kept.card == card:
+                return kept
+        except (OSError, ValueError):
+            pass  # none yet, or one that was interrupted
+    model = fit_on_everything(chosen, found, splits, vectors)
+    served = Served.of(model, tables.dataset, tables.refused, card)
+    if folder is not None:
+        served.save(folder / MODEL)
+    return served
+
+
+def _is_saved(folder: Path, served: Served) -> bool:
+    try:
+        return load_served(folder).card == served.card
+    except (OSError, ValueError):
+        return False
+
+
+def _row(candidate: Candidate, found: Found) -> dict[str, Any]:
+    """Return what the table says of one model."""
+    tuned, result = found.tuned[candidate.name], found.results[candidate.name]
+    whole = evaluation(found, candidate.name)
+    assert whole is not None
+    row: dict[str, Any] = {
+        "model": candidate.name,
+        "knows": candidate.knows,
+        "reads": candidate.reads,
+        "values": tuned["values"] if "values" in tuned else {"weights": tuned["weights"]},
+        "valid": tuned["value"],
+    }
+    for metric in whole.values:
+        mean = whole.mean(metric)
+        row |= {metric: mean.value, f"{metric} low": mean.low, f"{metric} high": mean.high}
+    return row | {
+        "tune_seconds": tuned["seconds"],
+        "fit_seconds": result["fit_seconds"],
+        "list_ms": result["list_ms"],
+        "mb": result["bytes"] / 1e6,
+    }
+
+
+def _split_facts(splits: Splits) -> dict[str, Any]:
+    split = splits.final
+    new = ~split.test["item"].isin(split.train["item"])
+    return {
+        "train": len(split.train),
+        "test": len(split.test),
+        "tuning": len(splits.tuning.train),
+        "users": len(splits.users),
+        "newcomers": splits.newcomers,
+        "new_items": float(new.mean()),
+        "hash": split.hash,
+    }
+
+
+def _people(found: Found, ship: str, tables: Tables, splits: Splits) -> list[dict[str, Any]]:
+    """Return the example users: latest history, the list of the model to ship, what was taken."""
+    titles = names_of(tables)
+    split = splits.final
+    people = []
+    for row, code in enumerate(found.examples):
+        past = split.history[split.history["user"] == code].sort_values("timestamp", kind="stable")
+        seen = list(dict.fromkeys(past["item"].tolist()[::-1]))
+        later = split.test[split.test["user"] == code].sort_values("timestamp", kind="stable")
+        taken = [i for i in dict.fromkeys(later["item"].tolist()) if i not in set(seen)]
+        listed = [i for i in found.results[ship]["lists"][row] if i >= 0]
+        people.append(
+            {
+                "user": str(tables.dataset.user_ids[code]),
+                "n_history": len(seen),
+                "n_taken": len(taken),
+                "history": [titles[i] for i in seen[:SHOWN]],
+                "taken": [titles[i] for i in taken[:SHOWN]],
+                "list": [{"title": titles[i], "taken": i in set(taken)} for i in listed],
+            }
+        )
+    return people
+
+
+def names_of(tables: Tables) -> list[str]:
+    """Return what to call each item: its title, else its id. Introduced in chapter 11."""
+    items = tables.dataset.items
+    pairs = zip(items["title"], items["item"], strict=True)
+    return [" ".join(str(title).split()) or f"item {item}" for title, item in pairs]
+
+
+def _digest(tables: Tables) -> str:
+    """Hash events, items and texts: what the results depend on."""
+    digest = hashlib.sha256()
+    data = tables.dataset
+    for frame in (data.interactions, data.items[["item", "title"]], tables.refused):
+        plain = frame.astype({c: str for c in frame if frame[c].dtype == object})
+        digest.update(pd.util.hash_pandas_object(plain, index=False).to_numpy().tobytes())
+    digest.update("\x1f".join(tables.texts).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _peak_mb() -> float:
+    """Return the most memory that this process held, in MB; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)

@@ -1,0 +1,227 @@
+"""A saved model gives the same scores, to the bit; a folder that cannot be trusted is refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from scipy import sparse
+
+from llmrec.models import (
+    ALS,
+    BPR,
+    EASE,
+    AlphaRec,
+    Bridge,
+    Ensemble,
+    FeatureALS,
+    Features,
+    ItemKNN,
+    MultiInterest,
+    NeighbourBridge,
+    PersonalFrequency,
+    Popularity,
+    PureSVD,
+    ReciprocalRankFusion,
+    SavedModelError,
+    SharedMap,
+    TextEASE,
+    TextKNN,
+    TextSimilarity,
+    TransitionKNN,
+    load,
+    save,
+)
+from llmrec.models.saved import KNOWN, size
+
+EVERYBODY = np.arange(30)
+MODELS = {
+    "popularity": lambda f: Popularity(),
+    "itemknn": lambda f: ItemKNN(neighbours=20, weighting="tfidf"),
+    "transition": lambda f: TransitionKNN(shrinkage=0.0),
+    "ease": lambda f: EASE(l2=5.0),
+    "pure-svd": lambda f: PureSVD(factors=3),
+    "als": lambda f: ALS(factors=6, regularization=0.1, seed=1),
+    "bpr": lambda f: BPR(factors=6, iterations=20, seed=1),
+    "feature-als": lambda f: FeatureALS(factors=6, seed=1),
+    "feature-als-content": lambda f: FeatureALS(factors=6, prior=np.inf, seed=1),
+    "bridge": lambda f: Bridge(l2=5.0, alpha=0.1),
+    "text-ease": lambda f: TextEASE(l2=5.0, alpha=0.1),
+    "multi-interest": lambda f: MultiInterest(),
+    "shared-map": lambda f: SharedMap(),
+    "frequency": lambda f: PersonalFrequency(half_life=np.inf),
+    "text": lambda f: TextSimilarity(centre=True),
+    "text-knn": lambda f: TextKNN(neighbours=20, recency=0.9),
+    "neighbour-bridge": lambda f: NeighbourBridge(alpha=0.1),
+    "ensemble": lambda f: Ensemble(
+        {"z, last of the alphabet": EASE(l2=5.0), "als/inner": ALS(factors=6, seed=1)},
+        weights={"z, last of the alphabet": 1.0, "als/inner": 2.0},
+    ),
+    "ensemble-own-text": lambda f: Ensemble(
+        {"ease": EASE(l2=5.0), "text": TextSimilarity()}, {"ease": 1.0, "text": 2.0}, {"text": f}
+    ),
+    "rank-fusion": lambda f: ReciprocalRankFusion({"ease": EASE(l2=5.0), "text": TextKNN()}),
+}
+
+
+@pytest.fixture(params=sorted(MODELS))
+def fitted(request, planted, features):
+    return MODELS[request.param](features).fit(planted, features)
+
+
+def test_every_known_class_is_tested(features):
+    assert {type(make(features)).__name__ for make in MODELS.values()} == set(KNOWN)
+
+
+def test_scores_are_equal_to_the_bit(fitted, planted, tmp_path):
+    loaded = load(save(fitted, tmp_path))
+    assert type(loaded) is type(fitted)
+    assert np.array_equal(loaded.score(EVERYBODY), fitted.score(EVERYBODY))
+    assert all(map(np.array_equal, loaded.recommend(EVERYBODY, 7), fitted.recommend(EVERYBODY, 7)))
+    if not isinstance(fitted, BPR):  # it has no fold_in
+        histories = planted.matrix("history")[[27, 28, 3]]
+        empty = sparse.csr_matrix((1, 50), dtype=np.float32)
+        for known in (histories, empty):
+            assert np.array_equal(loaded.fold_in(known), fitted.fold_in(known))
+
+
+def test_arguments_and_state_come_back(fitted, tmp_path):
+    loaded = load(save(fitted, tmp_path))
+    if not isinstance(fitted, Ensemble | ReciprocalRankFusion):
+        assert loaded.params == fitted.params
+    assert repr(loaded).split("features=")[0] == repr(fitted).split("features=")[0]
+    learned = {key for key in vars(fitted) if key not in fitted.params}
+    assert learned == {key for key in vars(loaded) if key not in loaded.params}
+    again = save(loaded, tmp_path / "again")
+    for name in ("model.safetensors", "config.json"):
+        assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_user_vectors_shift_the_newcomer(planted, features, tmp_path):
+    rng = np.random.default_rng(5)
+    both = Features(features.items, rng.normal(size=(30, 4)).astype(np.float32))
+    fitted = FeatureALS(factors=6, seed=1).fit(planted, both)
+    loaded = load(save(fitted, tmp_path))
+    histories = planted.matrix("history")[[27, 28]]
+    assert np.array_equal(loaded.fold_in(histories), fitted.fold_in(histories))
+
+
+def test_size_counts_the_arrays(planted):
+    model = Popularity().fit(planted)
+    seen = model.seen_
+    parts = (seen.data, seen.indices, seen.indptr, model.popularity_)
+    assert size(model) == sum(part.nbytes for part in parts)
+
+
+def test_what_is_more_than_arrays_is_refused(planted, features, tmp_path):
+    network = AlphaRec(dim=4, epochs=1).fit(planted, features)
+    with pytest.raises(ValueError, match=r"AlphaRec cannot be saved: .*choose one of ALS"):
+        save(network, tmp_path)
+    fused = ReciprocalRankFusion({"ease": EASE(), "net": AlphaRec(dim=4, epochs=1)})
+    with pytest.raises(ValueError, match="AlphaRec cannot be saved"):
+        save(fused.fit(planted, features), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="EASE is not fitted"):
+        save(EASE(), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(planted, features, tmp_path_factory):
+    members = {"ease": EASE(l2=5.0), "text": TextSimilarity()}
+    model = Ensemble(members, {"ease": 1.0, "text": 1.0}).fit(planted, features)
+    return save(model, tmp_path_factory.mktemp("saved"))
+
+
+@pytest.fixture
+def folder(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "model")
+
+
+def rewritten(folder, change):
+    """Change the configuration, as an attacker or another version would have written it."""
+    path = folder / "config.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+CHANGES = {
+    "its keys are not": lambda c: c.update(code="import os"),
+    "its format is 2, this llmrec reads 1": lambda c: c.update(format=2),
+    "no class 'AlphaRec'": lambda c: c.update({"class": "AlphaRec"}),
+    "no class 'os.system'": lambda c: c.update({"class": "os.system"}),
+    "Ensemble has no argument 'verbose'": lambda c: c["params"].update(verbose=1),
+    "'score' is no learned attribute": lambda c: c["state"].update(
+        score={"kind": "plain", "value": 1}
+    ),
+    "'__class__' is no learned attribute": lambda c: c["state"].update(
+        __class__={"kind": "plain", "value": 1}
+    ),
+    "seen_, what every user took, is not there": lambda c: c["state"].update(
+        seen_={"kind": "plain", "value": 1}
+    ),
+    "is of kind 'pickle', which is none": lambda c: c["state"].update(seen_={"kind": "pickle"}),
+    "lacks 'extra_'": lambda c: c["state"].update(extra_={"kind": "dense", "turned": False}),
+    "which nothing asks for": lambda c: c["state"]["members_"]["members"].pop(),
+    "is not the file it was written with": lambda c: c.update(sha256="0" * 64),
+    "not described by class": lambda c: c["state"]["members_"]["members"][0].__setitem__(1, "EASE"),
+}
+
+
+@pytest.mark.parametrize("message", CHANGES)
+def test_a_config_that_says_more_or_less_is_refused(folder, message):
+    rewritten(folder, CHANGES[message])
+    with pytest.raises(SavedModelError) as error:
+        load(folder)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_damaged_files_are_refused(folder):
+    weights, config = folder / "model.safetensors", folder / "config.json"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SavedModelError, match="not the file it was written with"):
+        load(folder)
+    weights.write_bytes(whole)
+    load(folder)
+    config.write_text(config.read_text()[:100])
+    with pytest.raises(SavedModelError, match=r"config\.json"):
+        load(folder)
+    config.write_bytes(b"\xff\xfe")
+    with pytest.raises(SavedModelError, match=r"config\.json"):
+        load(folder)
+
+
+def test_half_written_and_foreign_folders_are_refused(folder, tmp_path):
+    (folder / "config.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"has no config\.json"):
+        load(folder)
+    with pytest.raises(FileNotFoundError, match="finished writing"):
+        load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("seen_.indices", 50, "column index|indices|less than"),
+        ("members_/0/weights_", np.nan, "holds NaN"),
+    ],
+)
+def test_arrays_that_would_mislead_are_refused(folder, key, value, message):
+    import hashlib
+
+    arrays = load_file(folder / "model.safetensors")
+    arrays[key].flat[0] = value
+    save_file(arrays, folder / "model.safetensors")
+    data = (folder / "model.safetensors").read_bytes()
+    rewritten(folder, lambda c: c.update(sha256=hashlib.sha256(data).hexdigest()))
+    with pytest.raises(SavedModelError, match=message):
+        load(folder)
+
+
+def test_writing_again_replaces_and_leaves_nothing_aside(folder, planted):
+    save(Popularity().fit(planted), folder)
+    assert isinstance(load(folder), Popularity)
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]

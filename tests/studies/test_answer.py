@@ -1,0 +1,169 @@
+"""The answer by hand: who is compared with whom, what is shown, and which model is shipped."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from llmrec.data import Dataset
+from llmrec.studies.answer import answer
+from llmrec.studies.plan import (
+    Candidate,
+    StudyError,
+    first_split,
+    make_plan,
+    make_splits,
+)
+from llmrec.studies.profile import profile
+from llmrec.studies.run import Found
+from llmrec.studies.tables import prepare
+
+N = 60
+CANDIDATES = [
+    Candidate("Popularity", "Popularity", "nothing"),
+    Candidate("EASE", "EASE", "behaviour"),
+    Candidate("TextEASE", "TextEASE", "text", "language"),
+    Candidate("TextEASE, words", "TextEASE", "text", "words"),
+    Candidate("TextEASE, shuffled", "TextEASE", "control", "shuffled"),
+]
+
+
+def toy(n_users=N, n_items=12, events=8, start=1000):
+    """Each user takes items in turn, one a step of time."""
+    rows = [
+        (u, (u + 5 * s) % n_items, start + s * 100 + u)
+        for s in range(events)
+        for u in range(n_users)
+    ]
+    frame = pd.DataFrame(rows, columns=["user", "item", "timestamp"])
+    frame = frame.assign(weight=1.0, action="took")
+    items = pd.DataFrame({"item": range(n_items), "title": [f"Item {i}" for i in range(n_items)]})
+    return Dataset("toy", frame, items)
+
+
+def planned(dataset, **options):
+    tables = prepare(dataset)
+    about = profile(tables)
+    split, why = first_split(tables.dataset, about, 0)
+    chosen = {"encoder": "hash", "quick": True, "seed": 0} | options
+    return make_plan(about, split, why, **chosen), split, tables
+
+
+def found_with(gain, cold=None, n=N):
+    """Results in which TextEASE gains about ``gain`` on EASE, and ``cold`` on new items."""
+    users, noise = list(range(n)), np.tile([0.01, -0.01], n // 2)
+    base = np.full(n, 0.3)
+    means = {"Popularity": base - 0.1, "EASE": base, "TextEASE": base + gain + noise}
+    means |= {"TextEASE, words": base + gain / 2, "TextEASE, shuffled": base}
+    out = Found(candidates=CANDIDATES, pair=("EASE", "TextEASE"))
+    out.controls = {"language": "TextEASE"}
+    out.controls |= {kind: f"TextEASE, {kind}" for kind in ("words", "shuffled")}
+    for name, values in means.items():
+        parts = {}
+        if cold is not None:
+            ours = (base + cold + noise if name == "TextEASE" else base).tolist()
+            parts["cold"] = {"users": users, "values": {"ndcg@10": ours}}
+        whole = {"users": users, "values": {"ndcg@10": values.tolist()}}
+        out.results[name] = {**whole, "slices": parts}
+    return out
+
+
+def test_a_gain_for_everybody_is_shown_with_its_numbers():
+    plan, split, _ = planned(toy())
+    said = answer(found_with(0.06), plan, split)
+    gain = said.gain
+    assert gain["before"] == pytest.approx(0.3)
+    assert gain["after"] == pytest.approx(0.36)
+    assert gain["difference"] == pytest.approx(0.06)
+    assert gain["relative"] == pytest.approx(0.2)
+    assert (gain["n"], gain["verdict"]) == (N, "shown better")
+    assert [(row["a"], row["b"]) for row in said.claims] == [
+        ("TextEASE", "EASE"),
+        ("TextEASE", "TextEASE, words"),
+        ("TextEASE", "TextEASE, shuffled"),
+    ]
+    assert said.claims[1]["difference"] == pytest.approx(0.03)
+    assert said.ship == "TextEASE"
+    assert said.sentence.startswith(
+        "Yes, text helps. The best model with text (TextEASE) reaches 0.360 nDCG@10, the best"
+        " without (EASE) 0.300: a difference of +0.060 ["
+    )
+
+
+@pytest.mark.parametrize(
+    ("gain", "cold", "first", "ship"),
+    [
+        (0.0, None, "No gain from text is shown.", "EASE"),
+        (0.0, 0.2, "No gain from text is shown.", "TextEASE"),  # better where items are new
+        (0.0, -0.2, "No gain from text is shown.", "EASE"),
+        (-0.06, 0.2, "No, text makes it worse.", "EASE"),
+        (0.06, -0.2, "Yes, text helps.", "TextEASE"),
+    ],
+)
+def test_which_model_is_shipped(gain, cold, first, ship):
+    plan, split, _ = planned(toy())
+    said = answer(found_with(gain, cold), plan, split)
+    assert said.sentence.startswith(first)
+    assert said.ship == ship
+
+
+def test_groups_too_small_are_not_judged():
+    plan, split, _ = planned(toy())
+    found = found_with(0.06, 0.2)
+    for result in found.results.values():
+        cold = result["slices"]["cold"]
+        cold["users"] = cold["users"][:19]
+        cold["values"] = {"ndcg@10": cold["values"]["ndcg@10"][:19]}
+    said = answer(found, plan, split)
+    assert "new items only" not in [row["claim"] for row in said.where]
+
+
+def test_without_texts_there_is_nothing_to_compare():
+    data = toy()
+    plan, split, _ = planned(replace(data, items=data.items.assign(title="")))
+    assert {one.knows for one in plan.candidates} == {"nothing", "behaviour"}
+    found = found_with(0.0)
+    found.pair = ("EASE", "")
+    said = answer(found, plan, split)
+    assert (said.ship, said.gain, said.claims) == ("EASE", None, ())
+    assert "No item has a text" in said.sentence
+
+
+def test_the_split_is_by_time_where_it_can_be():
+    plan, split, _ = planned(toy())
+    assert (plan.split, split.name) == ("time", "time")
+    data = toy()
+    undated = replace(data, interactions=data.interactions.assign(timestamp=0))
+    plan, split, _ = planned(undated)
+    assert (plan.split, plan.why_split) == ("random", "not every event has a time")
+    at_once = data.interactions.assign(timestamp=np.repeat([5, 9], len(data.interactions) // 2))
+    plan, _, _ = planned(replace(data, interactions=at_once))
+    assert (plan.split, plan.why_split[:20]) == ("random", "too few different ti")
+    with pytest.raises(StudyError, match="only 5 of 5 users have enough events"):
+        planned(toy(n_users=5))
+
+
+def test_both_splits_have_the_same_test_part_and_a_sample_bounds_the_tuning():
+    plan, final, tables = planned(toy())
+    splits = make_splits(tables.dataset, plan, final)
+    assert splits.tuning.test.equals(splits.final.test)
+    assert len(splits.tuning.train) + len(splits.tuning.valid) == len(splits.final.train)
+    small = make_splits(tables.dataset, replace(plan, tuning_events=100, judged=20), final)
+    assert len(small.tuning.train) <= 110
+    assert small.tuning.train.equals(small.tuning.history)
+    assert small.tuning.valid["user"].nunique() <= 20
+    assert set(small.tuning.valid["user"]) <= set(small.tuning.train["user"])
+
+
+def test_large_catalogues_get_other_models_and_say_why():
+    plan, split, tables = planned(toy())
+    about = profile(tables)
+    assert {"EASE", "Bridge", "TextEASE"} <= {one.entry for one in plan.candidates}
+    large = make_plan(
+        replace(about, n_items=90_000), split, "", encoder="hash", quick=False, seed=0
+    )
+    names = {one.entry for one in large.candidates}
+    assert {"ItemKNN", "ALS", "NeighbourBridge", "TextSimilarity"} <= names
+    assert {"EASE", "Bridge", "TextEASE", "TextKNN"} <= set(large.left_out)
+    assert not names & set(large.left_out)
