@@ -48,22 +48,22 @@ def test_a_remote_address_that_only_people_follow_is_fine():
     assert gates.remote_in_css("/* url(https://example/x) */ a { background: url(x.png) }") == []
 
 
-def browse(address: str, folder: Path) -> set[str]:
-    """Return every remote address that a browser asks for when it opens the page."""
+def browse(address: str, folder: Path) -> tuple[str, set[str]]:
+    """Return the page as a browser ends up with it, and every remote address that it asked for."""
     assert BROWSER
     log = folder / "net.json"
     command = [BROWSER, *FLAGS, "--virtual-time-budget=8000"]
     command += [f"--user-data-dir={folder / 'profile'}", f"--log-net-log={log}"]
     # Names resolve to nothing: an escaped request is logged, and goes nowhere.
     command += ["--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom", address]
-    subprocess.run(command, capture_output=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     events = json.loads(log.read_text(encoding="utf-8"))["events"]
     asked = [
         event["params"] for event in events if "network_isolation_key" in event.get("params", {})
     ]
     # The key names who asked: a page from the disk, or the browser on errands of its own.
     urls = {str(p.get("url")) for p in asked if "file://" in p["network_isolation_key"]}
-    return {url for url in urls if not url.startswith(("file:", "data:", "blob:"))}
+    return done.stdout, {url for url in urls if not url.startswith(("file:", "data:", "blob:"))}
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here: the pages are not watched loading")
@@ -71,7 +71,8 @@ def test_a_browser_asks_nobody(html_pages, tmp_path):
     asked = {}
     for number, (name, path) in enumerate(html_pages.items()):
         (folder := tmp_path / str(number)).mkdir()
-        if urls := browse(path.as_uri(), folder):
+        _, urls = browse(path.as_uri(), folder)
+        if urls:
             asked[name] = urls
     assert asked == {}
 
@@ -80,4 +81,5 @@ def test_a_browser_asks_nobody(html_pages, tmp_path):
 def test_the_watch_sees_a_request(tmp_path):
     page = tmp_path / "bad.html"
     page.write_text("<script src='https://cdn.example/x.js'></script><img src='http://b.example/'>")
-    assert browse(page.as_uri(), tmp_path) == {"https://cdn.example/x.js", "http://b.example/"}
+    _, urls = browse(page.as_uri(), tmp_path)
+    assert urls == {"https://cdn.example/x.js", "http://b.example/"}
