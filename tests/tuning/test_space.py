@@ -12,6 +12,10 @@ UNTUNED = {
     "Ensemble": "its weights are learned on validation already",
     "ReciprocalRankFusion": "it has no argument to tune",
     "PromptRanker": "it prompts a language model for each user",
+    "GivenScores": "a table computed elsewhere: there is nothing to choose",
+    "MultiInterest": "learns nothing; its distance is a share of pairs, its half-life in seconds",
+    "PersonalFrequency": "ranks what is bought again, which validation here leaves out (chapter 8)",
+    "SharedMap": "chosen by how it carries to other catalogues, not on its own (chapter 11)",
 }
 
 
