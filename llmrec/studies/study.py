@@ -29,7 +29,7 @@ from llmrec.studies.steps import Steps
 from llmrec.studies.tables import Tables, prepare
 from llmrec.studies.vectors import Vectors
 
-RESULTS, REPORT, NOTEBOOK, MODEL = "results.json", "report.html", "study.ipynb", "model"
+RESULTS, REPORT, MODEL = "results.json", "report.html", "model"
 SHOWN = 10  # items of an example user's history and of what was taken
 
 
