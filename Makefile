@@ -7,8 +7,9 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PROFILE ?= book
 
-# One fixed thread count: sums in another order give other bits.
-export LLMREC_THREADS ?= 2
+# One fixed thread count: sums in another order give other bits. One a process, because the notebooks
+# run side by side, and more threads than cores wait for each other.
+export LLMREC_THREADS ?= 1
 export OMP_NUM_THREADS := $(LLMREC_THREADS)
 export OPENBLAS_NUM_THREADS := $(LLMREC_THREADS)
 export MKL_NUM_THREADS := $(LLMREC_THREADS)

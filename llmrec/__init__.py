@@ -1,19 +1,7 @@
 """Language models for recognising user interest in recommender systems."""
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from llmrec.studies import study
-
-__all__ = ["study"]
+import lazy_loader
 
 __version__ = "0.1.0"
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is heavy when it is first asked for."""
-    if name in __all__:
-        import llmrec.studies
-
-        return getattr(llmrec.studies, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

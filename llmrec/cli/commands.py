@@ -6,6 +6,7 @@ Introduced in chapter 4.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 
@@ -34,10 +35,12 @@ def reproduce(
     """Run notebooks, compare, report; 1 when a notebook or a number failed."""
     from rich.console import Console
 
+    from llmrec import config
     from llmrec.repro.check import check_run
     from llmrec.repro.layout import Layout
     from llmrec.repro.runner import reproduce as run
 
+    os.environ.setdefault(config.THREADS_VARIABLE, "1")  # each: the notebooks run side by side
     layout = Layout.find()
     runs = run(layout, profile, seed=seed, only=only, force=force, jobs=jobs)
     report = check_run(layout, profile, runs, strict=strict)

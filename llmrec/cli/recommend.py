@@ -17,6 +17,7 @@ from llmrec.studies.served import Served, everything, load_served
 from llmrec.text import item_text
 
 REASONS = 3
+CELLS = 4_000_000  # scores held at once
 TITLE = "{title}[ ({year})]"
 
 
@@ -107,12 +108,13 @@ def reasons(model: Recommender, items: np.ndarray, history: np.ndarray) -> list[
     who has only ``j``, above its score for somebody who has nothing. For EASE, ItemKNN and text
     similarity these are the very terms that a score sums; popularity has none.
     """
-    n = len(history)
+    n, n_items = len(history), model.seen_.shape[1]
     people = sparse.csr_matrix(  # row 0 has nothing, row 1 + r has history[r]
-        (np.ones(n, np.float32), (np.arange(1, n + 1), history)), (n + 1, model.seen_.shape[1])
+        (np.ones(n, np.float32), (np.arange(1, n + 1), history)), (n + 1, n_items)
     )
-    scores = model.fold_in(people)[:, items]
-    voices = scores[1:] - scores[0]
+    step = max(1, CELLS // n_items)
+    scores = [model.fold_in(people[at : at + step])[:, items] for at in range(0, n + 1, step)]
+    voices = np.concatenate(scores)[1:] - scores[0][0]
     best = np.argsort(-voices, axis=0, kind="stable")[:REASONS]
     return [
         [int(history[row]) for row in rows if voices[row, column] > 0]

@@ -14,8 +14,6 @@ from typing import Any
 
 import yaml
 
-OUTPUT = "llmrec-study"
-
 
 def study(
     folder: str,
@@ -33,6 +31,8 @@ def study(
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # read by tqdm when it is imported
     from llmrec.studies import study as ask
+    from llmrec.studies.served import OUTPUT
+    from llmrec.studies.warn import failed_checks, warnings
 
     names = column_names(columns, mapping)
     target = output or Path(folder) / OUTPUT
@@ -46,15 +46,35 @@ def study(
         least=least,
         template=template,
         force=force,
+        say=_say,
     )
-    notebook = importlib.util.find_spec("papermill") is not None
-    found.write(target, notebook=notebook)
+    found.write(target, notebook=False)
     print(found.answer.sentence)
     print(f"Model to ship: {found.answer.ship}, because {found.answer.why}.")
-    if not notebook:
-        print("No notebook was executed: pip install 'llmrec[book]' brings papermill.")
-    print(f"The whole report is {target / 'report.html'}")
+    for line in [*warnings(found), *failed_checks(found)]:
+        print(f"- {line}")
+    print(f"The whole report is {target / 'report.html'}", flush=True)
+    _execute(target)
     return 0
+
+
+def _execute(target: Path) -> None:
+    """Execute the notebook; the answer is written already, so that a failure is only a note."""
+    if importlib.util.find_spec("papermill") is None:
+        print("No notebook was executed: pip install 'llmrec[book]' brings papermill.")
+        return
+    from llmrec.studies.notebook import execute
+
+    _say("executing the notebook")
+    try:
+        execute(target)
+    except Exception as error:  # a kernel can fail in many ways
+        said = " ".join(str(error).split()) or type(error).__name__
+        print(f"No notebook was executed: {said[:300]}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def column_names(columns: list[str], mapping: Path | None) -> dict[str, str]:

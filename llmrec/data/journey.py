@@ -15,7 +15,7 @@ from llmrec.data.dataset import Dataset
 DAY = 86_400
 
 
-def product_types(dataset: Dataset, least: int = 20) -> Dataset:
+def product_types(dataset: Dataset, least: int = 20, before: float = np.inf) -> Dataset:
     """Return the dataset with products of one title joined to one item, one row a basket and item.
 
     The item's id is the title. Other columns of the items hold the value that most of the joined
@@ -25,13 +25,24 @@ def product_types(dataset: Dataset, least: int = 20) -> Dataset:
     ----------
     least:
         Keep titles that at least so many users took.
+    before:
+        Count users up to this moment alone, in seconds since 1970: a catalogue that is chosen with
+        later events knows which products will sell.
+
+    Raises
+    ------
+    ValueError
+        When no title was taken by so many users.
 
     Introduced in chapter 8.
     """
     title = dataset.interactions["item"].map(dataset.items.set_index("item")["title"])
     events = dataset.interactions.assign(item=title)
-    users = events.drop_duplicates(["user", "item"])["item"].value_counts()
+    counted = events[events["timestamp"] <= before]
+    users = counted.drop_duplicates(["user", "item"])["item"].value_counts()
     kept = sorted(name for name in users.index[users >= least] if name)
+    if not kept:
+        raise ValueError(f"product_types: no title was taken by {least} users: ask for fewer")
     chosen = events[events["item"].isin(kept)]
     keys = ["user", "timestamp", "item"]
     baskets = chosen.groupby(keys, sort=False, as_index=False).agg(

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from llmrec import fetch
-from llmrec.data.citeulike import citeulike_a, events, saved, whole_numbers
 from llmrec.data.dataset import Dataset, Split
+from llmrec.data.loaders.citeulike_a import events, load, saved, whole_numbers
 from llmrec.data.validation import DataError
 
 PUBLISHED = ("ml-1m-spectralcf", "citeulike-a-p1", "citeulike-a-p10")
@@ -71,7 +71,7 @@ def _spectralcf(name: str) -> Split:
 
 
 def _citeulike(name: str, given: str) -> Split:
-    dataset, folder = citeulike_a(), fetch.get("citeulike-a-splits")
+    dataset, folder = load(), fetch.get("citeulike-a-splits")
     train, test = (
         saved(folder / f"cf-{part}-{given}-users.dat", dataset.n_items)
         for part in ("train", "test")

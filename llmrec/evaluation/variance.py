@@ -36,8 +36,6 @@ class SeedComparison:
         tell the two apart; ``residual`` then holds both.
     shares : tuple of float
         How much of ``error²`` each of the three makes up, in that order; they sum to 1.
-    crossed : Estimate
-        The crossed-bootstrap interval, for comparison; see `crossed_bootstrap`.
 
     Notes
     -----
@@ -56,7 +54,6 @@ class SeedComparison:
     users: float
     residual: float
     shares: tuple[float, float, float]
-    crossed: Estimate
 
     @property
     def value(self) -> float:
@@ -94,8 +91,6 @@ def compare_seeds(
     runs_a: Sequence[PerUser],
     runs_b: Sequence[PerUser],
     metric: str,
-    seed: int = 0,
-    repeats: int = 1000,
     level: float = 0.95,
 ) -> SeedComparison:
     """Return how much a exceeds b when both the users and the seeds (or splits) could be others.
@@ -122,10 +117,8 @@ def compare_seeds(
         One a run, in the same order of seeds; at least two.
     metric : str
         Such as ``"ndcg@10"``.
-    seed, repeats : int
-        Of the crossed bootstrap.
     level : float
-        Of both intervals.
+        Of the interval.
 
     Raises
     ------
@@ -172,7 +165,6 @@ def compare_seeds(
         users=components[1],
         residual=components[2],
         shares=tuple((parts / parts.sum() if error else np.full(3, np.nan)).tolist()),
-        crossed=crossed_bootstrap(d, run, user, seed, repeats, level),
     )
 
 

@@ -11,6 +11,9 @@ from scipy import linalg, sparse
 from llmrec.data import Split
 from llmrec.models.base import Features, Recommender, check_vectors
 from llmrec.models.ease import ease_weights
+from llmrec.models.text_similarity import centred
+
+SPARSE = 0.1  # share of entries other than 0 below which a table of texts counts as sparse
 
 
 class Bridge(Recommender):
@@ -57,8 +60,8 @@ class Bridge(Recommender):
         x = split.matrix("train")
         ease = ease_weights(x, self.l2)
         warm = np.flatnonzero(x.getnnz(axis=0))
-        mapping, centred = text_map(ease, text, warm, self.alpha)
-        weights = mapping @ centred.T
+        mapping, rows = text_map(ease, text, warm, self.alpha)
+        weights = mapping @ rows.T
         if self.keep_warm:
             weights[:, warm] = ease[:, warm]
         self.map_ = mapping.astype(np.float32)
@@ -85,7 +88,8 @@ def text_map(
     weights:
         B ``(n_items, n_items)``, dense or sparse; its warm columns are read.
     text:
-        ``(n_items, d)``; T̃ is it minus the warm rows' mean.
+        ``(n_items, d)``; T̃ is it minus the mean of the warm rows with a text. A row without, all
+        zero, stays zero.
     warm:
         Codes of the items to learn from.
     alpha:
@@ -102,12 +106,33 @@ def text_map(
     """
     if not alpha > 0:
         raise ValueError(f"{model}: alpha={alpha} must be positive")
-    centred = text.astype(np.float64)
-    centred -= centred[warm].mean(axis=0)
-    x = centred[warm]
+    known = np.zeros(len(text), bool)
+    known[warm] = True
+    rows = centred(text.astype(np.float64), known)
+    x, weights = rows[warm], weights[:, warm]
     n, d = x.shape
     if d <= n:  # the smaller of two equal inverses
-        inverse = linalg.solve(x.T @ x + alpha * np.eye(d), x.T, assume_a="pos").T
+        product = _product(weights, text[warm], x)
+        taken = np.flatnonzero(product.any(axis=1))  # the rows of items that nobody took are zero
+        solved = linalg.solve(x.T @ x + alpha * np.eye(d), product[taken].T, assume_a="pos")
+        mapping = np.zeros_like(product)
+        mapping[taken] = solved.T
     else:
-        inverse = linalg.solve(x @ x.T + alpha * np.eye(n), x, assume_a="pos")
-    return weights[:, warm] @ inverse, centred
+        mapping = weights @ linalg.solve(x @ x.T + alpha * np.eye(n), x, assume_a="pos")
+    return mapping, rows
+
+
+def _product(
+    weights: np.ndarray | sparse.csr_matrix, text: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    """Return ``B T̃``; of sparse B and texts that are mostly zeros as ``B T - (B s) μᵀ``.
+
+    ``s`` is one for the rows with a text, and ``μ`` their mean: so the product stays sparse.
+    """
+    filled = np.count_nonzero(text) / text.size
+    if not (sparse.issparse(weights) and 0 < filled <= SPARSE):
+        return weights @ rows
+    said = (text != 0).any(axis=1)
+    product = (weights @ sparse.csr_matrix(text, dtype=np.float64)).toarray()
+    product -= np.outer(weights @ said.astype(np.float64), text[said].mean(axis=0, dtype=float))
+    return product

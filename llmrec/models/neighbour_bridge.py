@@ -54,9 +54,9 @@ class NeighbourBridge(Recommender):
         text = check_vectors(features.items, split.n_items, "items", "NeighbourBridge")
         similarity = ItemKNN(self.neighbours, self.shrinkage).fit(split).similarity_
         warm = np.setdiff1d(np.arange(split.n_items), split.cold_items)
-        mapping, centred = text_map(similarity, text, warm, self.alpha, "NeighbourBridge")
+        mapping, rows = text_map(similarity, text, warm, self.alpha, "NeighbourBridge")
         self.map_ = mapping.astype(np.float32)
-        self.items_ = centred.astype(np.float32)
+        self.items_ = rows.astype(np.float32)
 
     def score(self, users: np.ndarray) -> np.ndarray:
         return self.fold_in(self.seen_[self._codes(users)])

@@ -116,9 +116,12 @@ def keep_largest(matrix: sparse.csc_matrix, k: int) -> sparse.csc_matrix:
     """Return the matrix with the ``k`` largest entries of each column; ties to smaller rows."""
     matrix.eliminate_zeros()
     matrix.sort_indices()
-    owner = np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
-    order = np.lexsort((matrix.indices, -matrix.data, owner))
-    rank = np.arange(len(order)) - matrix.indptr[owner]  # owner is sorted, so order keeps it
-    kept = np.sort(order[rank < k])
-    cells = (matrix.data[kept], (matrix.indices[kept], owner[kept]))
-    return sparse.csc_matrix(cells, shape=matrix.shape)
+    size = np.diff(matrix.indptr)
+    column = np.repeat(np.arange(matrix.shape[1]), size)
+    crowded = np.flatnonzero(size[column] > k)  # of the others nothing goes
+    order = crowded[np.argsort(-matrix.data[crowded], kind="stable")]  # of equals the smaller row
+    order = order[np.argsort(column[order], kind="stable")]  # columns in turn, the largest first
+    rank = np.arange(len(order)) - np.searchsorted(column[order], column[order])
+    matrix.data[order[rank >= k]] = 0.0
+    matrix.eliminate_zeros()
+    return matrix

@@ -69,8 +69,10 @@ class PersonalFrequency(Recommender):
             )
         shape = (split.n_users, split.n_items)
         cells = (split.history["user"], split.history["item"])
-        counts = sparse.csr_matrix((self._decayed(split.history), cells), shape)
-        total = np.bincount(split.train["item"], self._decayed(split.train), split.n_items)
+        counts = sparse.csr_matrix((decayed(split.history, self.half_life), cells), shape)
+        total = np.bincount(
+            split.train["item"], decayed(split.train, self.half_life), split.n_items
+        )
         self.counts_ = counts.astype(np.float32)
         self.popularity_ = (total / total.sum()).astype(np.float32)
 
@@ -84,9 +86,13 @@ class PersonalFrequency(Recommender):
         out: np.ndarray = (counts + np.float32(self.backoff) * self.popularity_) / total
         return out
 
-    def _decayed(self, events: pd.DataFrame) -> np.ndarray:
-        """Return what each event counts, ``2^(−age / half_life)``: the latest one counts 1."""
-        time = events["timestamp"].to_numpy(np.float64)
-        age = (time.max() - time) / DAY
-        decayed: np.ndarray = np.exp2(-age / self.half_life)
-        return decayed
+
+def decayed(events: pd.DataFrame, half_life: float) -> np.ndarray:
+    """Return what each event counts, ``2^(−age / half_life)``: the latest one counts 1.
+
+    Ages are in days, timestamps in seconds. Introduced in chapter 8.
+    """
+    time = events["timestamp"].to_numpy(np.float64)
+    age = (time.max() - time) / DAY
+    out: np.ndarray = np.exp2(-age / half_life)
+    return out

@@ -5,6 +5,8 @@ Introduced in chapter 11.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import linalg, sparse
 
@@ -70,13 +72,10 @@ class SharedMap(Recommender):
 
     def _fit(self, split: Split, features: Features) -> None:
         text = check_vectors(features.items, split.n_items, "items", "SharedMap")
-        x = split.matrix("train")
-        taken = x.getnnz(axis=0) > 0
+        taken = split.matrix("train").getnnz(axis=0) > 0
         self.items_ = unit_rows(centred(text, taken))
         if self.map is None:
-            warm = np.flatnonzero(taken)
-            weights = ease_weights(x, self.l2)[np.ix_(warm, warm)]
-            found = bilinear_map(self.items_[warm].astype(np.float64), weights, self.alpha)
+            found = learned_maps(split, features, self.l2, [self.alpha])[0]
         else:
             found, size = np.asarray(self.map), text.shape[1]
             if found.shape != (size, size) or not np.isfinite(found).all():
@@ -94,18 +93,60 @@ class SharedMap(Recommender):
         return np.asarray(read @ self.map_ @ self.items_.T, np.float32)
 
 
-def bilinear_map(text: np.ndarray, weights: np.ndarray, alpha: float) -> np.ndarray:
-    """Return ``M`` of `SharedMap` for text ``(n, d)`` and weights ``(n, n)``, float64 ``(d, d)``.
+def learned_maps(
+    split: Split, features: Features, l2: float, alphas: Sequence[float]
+) -> list[np.ndarray]:
+    """Return `SharedMap`'s ``M`` for each α, float64 ``(d, d)``, from one fit of EASE.
+
+    To choose an α costs little more than to fit one map. ValueError when an α is not positive or
+    the features do not fit. Introduced in chapter 11.
+    """
+    text = check_vectors(features.items, split.n_items, "items", "SharedMap")
+    x = split.matrix("train")
+    taken = x.getnnz(axis=0) > 0
+    warm = np.flatnonzero(taken)
+    weights = ease_weights(x, l2)[np.ix_(warm, warm)]
+    return bilinear_maps(unit_rows(centred(text, taken))[warm].astype(np.float64), weights, alphas)
+
+
+def departure(map: np.ndarray) -> float:
+    """Return how far a map is from plain reading: ``‖M − cI‖ / ‖cI‖``, ``cI`` the nearest.
+
+    ``c = tr(M) / d``. 0 is plain reading; a map of a tenth turns few rankings. Infinite where the
+    trace is 0. ValueError when the map is not square. Introduced in chapter 11.
+    """
+    matrix = np.asarray(map, np.float64)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"departure: a map of shape {matrix.shape} is not square")
+    plain = np.trace(matrix) / len(matrix) * np.eye(len(matrix))
+    size = np.linalg.norm(plain)
+    return float(np.linalg.norm(matrix - plain) / size) if size else float("inf")
+
+
+def bilinear_maps(
+    text: np.ndarray, weights: np.ndarray, alphas: Sequence[float]
+) -> list[np.ndarray]:
+    """Return ``M`` of `SharedMap`, float64 ``(d, d)``, for each α.
+
+    Parameters
+    ----------
+    text:
+        ``T̂ (n, d)`` of the warm items.
+    weights:
+        ``B (n, n)``.
+    alphas:
+        α > 0; the decomposition is shared.
 
     Raises
     ------
     ValueError
-        When ``alpha`` is not positive.
+        When an α is not positive.
 
     Introduced in chapter 11.
     """
-    if not alpha > 0:
-        raise ValueError(f"SharedMap: alpha={alpha} must be positive")
+    for alpha in alphas:
+        if not alpha > 0:
+            raise ValueError(f"SharedMap: alpha={alpha} must be positive")
     alike = text @ text.T
     np.fill_diagonal(alike, 0)
     size = np.square(alike).sum()
@@ -114,5 +155,7 @@ def bilinear_map(text: np.ndarray, weights: np.ndarray, alpha: float) -> np.ndar
     turned = text @ vectors  # (n, d)
     beyond = weights - scale * alike
     np.fill_diagonal(beyond, 0)
-    inner = turned.T @ beyond @ turned / (np.outer(values, values) + alpha)
-    return scale * np.eye(text.shape[1]) + vectors @ inner @ vectors.T
+    inner = turned.T @ beyond @ turned
+    grams = np.outer(values, values)
+    plain = scale * np.eye(text.shape[1])
+    return [plain + vectors @ (inner / (grams + alpha)) @ vectors.T for alpha in alphas]

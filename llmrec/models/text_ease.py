@@ -62,8 +62,8 @@ class TextEASE(EASE):
         x = split.matrix("train")
         inverse = ease_inverse(x, self.l2)
         warm = np.flatnonzero(x.getnnz(axis=0))
-        mapping, centred = text_map(weights_of(inverse), text, warm, self.alpha, "TextEASE")
-        prior = mapping @ centred.T
+        mapping, rows = text_map(weights_of(inverse), text, warm, self.alpha, "TextEASE")
+        prior = mapping @ rows.T
         shift = self.weight * self.l2 * (inverse @ prior)
         gamma = (1 + np.diag(shift)) / np.diag(inverse)
         weights = shift - inverse * gamma

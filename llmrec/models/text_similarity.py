@@ -79,4 +79,6 @@ def centred(vectors: np.ndarray, warm: np.ndarray) -> np.ndarray:
     said = (vectors != 0).any(axis=1)
     if not (warm & said).any():
         return vectors
-    return np.where(said[:, None], vectors - vectors[warm & said].mean(axis=0), 0)
+    out = vectors - vectors[warm & said].mean(axis=0)
+    out[~said] = 0
+    return out

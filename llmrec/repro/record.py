@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-Kind = Literal["exact", "metric", "difference", "time"]
+Kind = Literal["exact", "metric", "difference", "choice", "time"]
 T = TypeVar("T")
 
 RECORDS_VARIABLE = "LLMREC_RECORDS"
-KINDS = ("exact", "metric", "difference", "time")
+KINDS = ("exact", "metric", "difference", "choice", "time")
 LONGEST_LIST = 2000  # a longer array belongs in a hash or a summary, not in a reviewed JSON file
 
 _PREFIX = re.compile(r"ch\d\d(\.[a-z0-9_-]+)*")
@@ -52,7 +52,9 @@ class Recorder:
         kind:
             ``"exact"`` for counts, hashes and closed forms; ``"metric"`` for what may differ by
             ``tolerance`` on another machine; ``"difference"`` for a signed difference or a bound of
-            it, where 0 is an answer like any other; ``"time"`` for what is reported, never checked.
+            it, where 0 is an answer like any other; ``"choice"`` for the name of what validation
+            preferred, which near-equals may turn over on another machine: another name is
+            reported, not an error; ``"time"`` for what is reported, never checked.
         tolerance:
             Absolute and positive, for ``"metric"`` and ``"difference"``. A metric's is smaller than
             ``|value|`` (for a list: than its largest ``|value|``) unless the value is 0: otherwise
@@ -77,7 +79,9 @@ class Recorder:
         entry: dict[str, Any] = {"kind": kind, "value": plain}
         if kind in ("metric", "difference"):
             entry["tolerance"] = _checked_tolerance(key, plain, kind, tolerance)
-        elif tolerance is not None:
+        elif kind == "choice" and not all(isinstance(part, str) for part in flat(plain)):
+            raise ValueError(f"record: {key} is a choice and must be a name, not {plain!r}")
+        if kind not in ("metric", "difference") and tolerance is not None:
             raise ValueError(
                 f"record: {key} is {kind}, and only a metric or a difference has a tolerance"
             )

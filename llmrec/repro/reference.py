@@ -185,6 +185,8 @@ def _row(
         verdict, note = "drifted", f"was {ref['kind']}, is {new['kind']}"
     elif not values or ref["kind"] == "time":
         verdict = "reported"
+    elif ref["kind"] == "choice" and ref["value"] != new["value"]:
+        verdict, note = "reported", "another choice"
     elif not (ref["value"] == new["value"] if tolerance is None else _within(gap, tolerance)):
         verdict = "drifted"
     elif changes:

@@ -8,20 +8,18 @@ from __future__ import annotations
 import ast
 import json
 import multiprocessing
-import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from llmrec import config
 from llmrec.repro.environment import environment
+from llmrec.repro.kernel import kernel
 from llmrec.repro.layout import Layout
 from llmrec.repro.provenance import Provenance, Snapshot
 from llmrec.repro.record import RECORDS_VARIABLE, write_json
@@ -114,6 +112,8 @@ def reproduce(
             runs[chapter] = run
         else:
             waiting.append((layout, chapter, path, given, used, snapshot, len(waiting)))
+    took = _reference_seconds(layout)
+    waiting.sort(key=lambda arguments: -took.get(arguments[1], 0.0))  # a long one must not be last
     for chapter, run in _run_chapters(waiting, jobs):
         say(f"{run.notebook}: {run.error or _took(run)}")
         runs[chapter] = run
@@ -193,6 +193,13 @@ def _forget_gone_chapters(layout: Layout, profile: str) -> None:
                 path.unlink()
 
 
+def _reference_seconds(layout: Layout) -> dict[str, float]:
+    """Return what each chapter took in the reference run; empty where there is none yet."""
+    if not layout.reference.is_file():
+        return {}
+    return {name: run["seconds"] for name, run in Reference.load(layout.reference).chapters.items()}
+
+
 def _run_chapters(waiting: list[tuple[Any, ...]], jobs: int) -> Iterator[tuple[str, ChapterRun]]:
     """Yield each chapter's outcome as it ends; a process each, so that memory is told apart."""
     spawn = multiprocessing.get_context("spawn")
@@ -220,7 +227,7 @@ def _run_chapter(
     records.mkdir(parents=True, exist_ok=True)
 
     start = time.perf_counter()
-    with _surroundings(records), _PeakMemory() as memory:
+    with kernel(_surroundings(records)), _PeakMemory() as memory:
         error = _execute(source, folder / source.name, given, position)
     modules = read_records(records).modules.get(chapter, [])
     run = ChapterRun(
@@ -273,35 +280,15 @@ def _parameters_index(source: Path) -> int:
     return next(i for i, c in enumerate(cells) if "parameters" in c["metadata"].get("tags", []))
 
 
-@contextmanager
-def _surroundings(records: Path) -> Iterator[None]:
-    """Set what the kernel inherits: this interpreter, fixed hashing, fixed threads, the records."""
-    from ipykernel.kernelspec import write_kernel_spec
-
-    with tempfile.TemporaryDirectory() as scratch:
-        # First on Jupyter's path: a kernel of the same name elsewhere must not be picked up.
-        # Critical only: errors of cells come back as outputs, the rest is noise of its shutdown.
-        spec = Path(scratch) / "kernels" / "python3"
-        write_kernel_spec(str(spec), extra_arguments=["--log-level=CRITICAL"])
-        threads = str(config.threads())
-        wanted = {
-            "JUPYTER_PATH": scratch,
-            "PYTHONHASHSEED": "0",
-            "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads must not hold the core of a busy one
-            "TQDM_DISABLE": "1",  # a bar in an output would differ from run to run
-            RECORDS_VARIABLE: str(records),
-            **dict.fromkeys(THREAD_VARIABLES, threads),
-        }
-        before = {name: os.environ.get(name) for name in wanted}
-        os.environ.update(wanted)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
+def _surroundings(records: Path) -> dict[str, str]:
+    """Return what a kernel inherits: fixed hashing, fixed threads, where the records go."""
+    return {
+        "PYTHONHASHSEED": "0",
+        "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads must not hold the core of a busy one
+        "TQDM_DISABLE": "1",  # a bar in an output would differ from run to run
+        RECORDS_VARIABLE: str(records),
+        **dict.fromkeys(THREAD_VARIABLES, str(config.threads())),
+    }
 
 
 class _PeakMemory(threading.Thread):

@@ -66,9 +66,12 @@ def _models(study: Study) -> Figure:
     families = {row["model"]: _family(row) for row in rows}
     drawing, _ = interval_plot(estimates, families=families, xlabel=_label(metric))
     best = rows[0]["model"]
-    users = study.results["split"]["users"]
+    split = study.results["split"]
+    users = f"{split['users']:,} test users"
+    if split["able"] > split["users"]:
+        users += f" (drawn from {split['able']:,})"
     caption = (
-        f"{best} reaches the highest mean over {users:,} test users. Bars are 95 % intervals of"
+        f"{best} reaches the highest mean over {users}. Bars are 95 % intervals of"
         " each mean; whether two models differ is read from the paired comparison, not from bars"
         " that overlap. Blue: behaviour only. Orange: reads text. Green: both, joined. Purple:"
         " best-sellers. Grey: the control with shuffled texts."
@@ -80,7 +83,7 @@ def _models(study: Study) -> Figure:
 def _where(study: Study) -> Figure | None:
     from llmrec.plots import interval_plot
 
-    rows = study.answer.where
+    rows = [row for row in study.answer.where if row["b"] == study.answer.without]
     if not rows:
         return None
     estimates = {

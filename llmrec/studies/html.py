@@ -5,6 +5,7 @@ Introduced in chapter 11.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
@@ -43,11 +44,28 @@ def signed(value: float) -> str:
 
     Examples
     --------
-    >>> signed(0.0123), signed(-0.0001)
-    ('+0.012', '0.000')
+    >>> signed(0.0123), signed(-0.00041), signed(-0.0)
+    ('+0.012', '-0.00041', '0.000')
     """
-    said = f"{value:+.3f}"
-    return "0.000" if float(said) == 0 else said
+    value = round(value, 6)
+    return f"{value:+.{_places(value)}f}" if value else "0.000"
+
+
+def number(value: float) -> str:
+    """Return a value with three decimals, more where it is small. Introduced in chapter 11.
+
+    Examples
+    --------
+    >>> number(0.3), number(0.00412)
+    ('0.300', '0.0041')
+    """
+    return f"{value:.{_places(value)}f}"
+
+
+def _places(value: float) -> int:
+    """Return decimals that show two digits, three at least and six at most."""
+    size = abs(value)
+    return 3 if size >= 0.01 or size == 0 else min(6, 1 - math.floor(math.log10(size)))
 
 
 def page(title: str, style: str, parts: Iterable[str]) -> str:

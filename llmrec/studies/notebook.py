@@ -5,11 +5,9 @@ Introduced in chapter 11.
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from llmrec.repro.kernel import kernel
 
 TEMPLATE = Path(__file__).with_name("study.ipynb")
 NAME = "study.ipynb"
@@ -34,7 +32,7 @@ def execute(folder: Path) -> Path:
         ) from error
     target = folder / NAME
     aside = folder / f".{NAME}"
-    with _kernel():
+    with kernel({"TQDM_DISABLE": "1"}):
         papermill.execute_notebook(
             str(TEMPLATE),
             str(aside),
@@ -47,24 +45,3 @@ def execute(folder: Path) -> Path:
         )
     aside.replace(target)
     return target
-
-
-@contextmanager
-def _kernel() -> Iterator[None]:
-    """Let papermill find a kernel of this very interpreter, whatever else is installed."""
-    from ipykernel.kernelspec import write_kernel_spec
-
-    with tempfile.TemporaryDirectory() as scratch:
-        spec = Path(scratch) / "kernels" / "python3"
-        write_kernel_spec(str(spec), extra_arguments=["--log-level=CRITICAL"])
-        wanted = {"JUPYTER_PATH": scratch, "TQDM_DISABLE": "1"}
-        before = {name: os.environ.get(name) for name in wanted}
-        os.environ.update(wanted)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 import psutil
 
 from llmrec.data import Dataset, Split, random_split, time_split
 from llmrec.studies.profile import Profile
 
 Knows = Literal["nothing", "behaviour", "text", "control"]
-Reads = Literal["", "language", "words", "shuffled"]
+Reads = Literal["", "language", "words", "shuffled", "shuffled words"]
 
 TEST, VALID = 0.2, 0.1  # shares of all events
 FEWEST = 20  # users a mean may rest on
@@ -100,13 +101,27 @@ class Plan:
 class Splits:
     """The split to tune on (a sample, with valid) and the split to test on, with equal test parts.
 
-    ``users`` are the test users with a history and something new to find, at most as many as
-    planned; ``newcomers`` counts test users without a history. Introduced in chapter 11.
+    Introduced in chapter 11.
+
+    Attributes
+    ----------
+    judged:
+        The split to test on, with what users had refused by then in the history: items that are
+        neither candidates nor targets. No model is fitted on it.
+    items:
+        Where tuning sees a sample: the items that are as new or as known there as without it. The
+        others, which only users outside the sample took, would look new. None where it sees all.
+    users, able, newcomers:
+        The test users with a history and something new to find, at most as many as planned; how
+        many there are; and how many test users have no history.
     """
 
     tuning: Split
     final: Split
+    judged: Split
+    items: np.ndarray | None
     users: np.ndarray
+    able: int
     newcomers: int
 
 
@@ -118,9 +133,9 @@ def make_plan(
     left_out: dict[str, str] = {}
     events = len(split.train)
     fit = 2.5 * n**3 / FLOPS  # of EASE
-    free = psutil.virtual_memory().available
+    memory = DENSE_BYTES * n**2
     most = SECONDS[quick] / FEWEST_TRIALS / TUNED
-    dense = fit < most and DENSE_BYTES * n**2 < free / 2
+    dense = fit < most and memory < psutil.virtual_memory().total / 2
     without, with_text = ["ItemKNN", "ALS"], []
     if dense:
         without.append("EASE")
@@ -128,6 +143,8 @@ def make_plan(
     else:
         with_text += ["NeighbourBridge", "TextSimilarity"]
         why_not = f"its item-item matrix takes too long for {n:,} items"
+        if fit < most:
+            why_not = f"its item-item matrices need {memory / 1e9:.1f} GB for {n:,} items"
         left_out |= dict.fromkeys(("EASE", "Bridge", "TextEASE"), why_not)
     if not profile.dated:
         left_out["TransitionKNN"] = "it needs the order of events"
@@ -174,7 +191,7 @@ def first_split(dataset: Dataset, profile: Profile, seed: int) -> tuple[Split, s
 
     Introduced in chapter 11.
     """
-    why = "not every event has a time"
+    why = _why_no_time(dataset)
     if profile.dated:
         why = "every event has a time: what is tested lies after all that is learned from"
         try:
@@ -200,15 +217,27 @@ def first_split(dataset: Dataset, profile: Profile, seed: int) -> tuple[Split, s
     return split, why
 
 
-def make_splits(dataset: Dataset, plan: Plan, final: Split) -> Splits:
+def _why_no_time(dataset: Dataset) -> str:
+    undated, n = int((dataset.interactions["timestamp"] == 0).sum()), len(dataset.interactions)
+    if undated == n:
+        return "no event has a time"
+    if undated:
+        return f"{undated:,} of {n:,} events have no time, too many to leave out"
+    return "all events have the same time"
+
+
+def make_splits(
+    dataset: Dataset, plan: Plan, final: Split, refused: pd.DataFrame | None = None
+) -> Splits:
     """Return the split to tune on beside the one to test on, both cut to what is planned.
 
-    Introduced in chapter 11.
+    ``refused`` are rows ``user, item, timestamp`` as in `Tables`. Introduced in chapter 11.
     """
     rng = np.random.default_rng(plan.seed)
     make = time_split if plan.split == "time" else random_split
     tuning = make(dataset, TEST, VALID, plan.seed)
     judged = _draw(rng, _known(tuning, "valid"), plan.judged)
+    items = None
     if len(tuning.train) > plan.tuning_events:
         count = np.bincount(tuning.train["user"], minlength=tuning.n_users)
         judged = rng.permutation(judged)
@@ -219,11 +248,39 @@ def make_splits(dataset: Dataset, plan: Plan, final: Split) -> Splits:
         others = others[: np.searchsorted(np.cumsum(count[others]), max(room, 0))]
         sample = np.concatenate([judged, others])
         train = tuning.train[tuning.train["user"].isin(sample)].reset_index(drop=True)
+        items = np.union1d(train["item"].unique(), tuning.cold_items)
         tuning = replace(tuning, train=train, history=train)
-    valid = tuning.valid[tuning.valid["user"].isin(judged)].reset_index(drop=True)
-    users = _draw(rng, _known(final, "test"), plan.tested)
+    valid = tuning.valid[tuning.valid["user"].isin(judged)]
+    if items is not None:
+        valid = valid[valid["item"].isin(items)]
+    tuning = replace(tuning, valid=valid.reset_index(drop=True))
+    known = final if refused is None else without_refused(final, refused)
+    able = np.intersect1d(_known(known, "test"), final.train["user"])
+    users = np.sort(_draw(rng, able, plan.tested))
     newcomers = len(np.setdiff1d(final.test_users, final.train["user"]))
-    return Splits(replace(tuning, valid=valid), final, np.sort(users), newcomers)
+    return Splits(tuning, final, known, items, users, len(able), newcomers)
+
+
+def without_refused(split: Split, refused: pd.DataFrame) -> Split:
+    """Return a split with what was refused before its test in the history, and nowhere else.
+
+    In a random split time says nothing, and all of it counts. Introduced in chapter 11.
+    """
+    if split.name == "time":
+        refused = refused[refused["timestamp"] <= split.train["timestamp"].max()]
+    if not len(refused):
+        return split
+    data = split.dataset
+    rows = pd.DataFrame(
+        {
+            "user": pd.Index(data.user_ids).get_indexer(refused["user"]),
+            "item": pd.Index(data.item_ids).get_indexer(refused["item"]),
+            "timestamp": refused["timestamp"].to_numpy(),
+            "weight": 0.0,
+            "action": "refused",
+        }
+    )
+    return replace(split, history=pd.concat([split.history, rows], ignore_index=True))
 
 
 def _known(split: Split, part: Literal["test", "valid"]) -> np.ndarray:

@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import pandas as pd
 
+from llmrec.data.columns import holds_numbers
+from llmrec.data.validation import INTERACTION_COLUMNS
 from llmrec.studies.tables import Tables
 
 SAMPLE = 3000  # texts whose letters are looked at
 POINTS = 51  # of a curve
 SCRIPTS = {"CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean"}
 FEWEST_TOLD = 0.05  # share of texts whose language can be told, below which none is named
-FOREIGN = 0.2  # share of them in another language that deserves a warning
+FOREIGN = 0.2  # share of them in one other language that deserves a warning: names alone reach 0.15
 LITTLE_WORDS = {
     name: frozenset(words.split())
     for name, words in {
@@ -46,9 +47,9 @@ class Profile:
         Events that count, users, rows of the catalogue, distinct (user, item) pairs.
     density:
         ``n_pairs / (n_users · n_items)``.
-    feedback, least, low, merged:
+    feedback, least, low, undated, merged:
         Kind of feedback, smallest weight that counts, events below it that were left out, events
-        that repeat user, item and time and were counted once.
+        without a time that were, events that repeat user, item and time and were counted once.
     dated:
         Whether every event has a time; ``first`` and ``last`` are its dates.
     repeated:
@@ -57,8 +58,9 @@ class Profile:
         Users with one distinct item; items of the catalogue that nobody took.
     median_history, hot_share:
         Distinct items of the median user; share of pairs on the top fifth of the taken items.
-    columns, not_text:
-        Text columns; the others and why they are not read.
+    columns, not_text, unread:
+        Text columns; the others and why they are not read; columns of interactions that are not,
+        and whether they hold numbers.
     with_text, median_words:
         Share of items with a text; words of the median text that is there.
     scripts, languages:
@@ -83,6 +85,7 @@ class Profile:
     feedback: str
     least: float
     low: int
+    undated: int
     merged: int
     dated: bool
     first: str
@@ -94,6 +97,7 @@ class Profile:
     hot_share: float
     columns: tuple[str, ...]
     not_text: Mapping[str, str]
+    unread: Mapping[str, bool]
     with_text: float
     median_words: float
     scripts: Mapping[str, float]
@@ -116,9 +120,9 @@ class Profile:
         """What most texts that are not English are in: a script or a language, "" for none."""
         if self.script != "Latin":
             return f"{self.script} script" if self.script else ""
-        if 1 - self.languages.get("English", 0.0) < FOREIGN or not self.languages:
-            return ""
-        return next(name for name in self.languages if name != "English")
+        others = {name: share for name, share in self.languages.items() if name != "English"}
+        most = max(others, key=lambda name: others[name], default="")
+        return most if most and others[most] >= FOREIGN else ""
 
 
 def profile(tables: Tables) -> Profile:
@@ -145,6 +149,7 @@ def profile(tables: Tables) -> Profile:
         feedback=tables.feedback,
         least=tables.least,
         low=tables.low,
+        undated=tables.undated,
         merged=tables.merged,
         dated=dated,
         first=_day(time.min()) if dated else "",
@@ -156,6 +161,11 @@ def profile(tables: Tables) -> Profile:
         hot_share=float(np.interp(0.2, np.linspace(0, 1, len(tail)), tail)),
         columns=tables.columns,
         not_text=dict(tables.not_text),
+        unread={
+            str(name): holds_numbers(data.interactions[name])
+            for name in data.interactions.columns
+            if name not in INTERACTION_COLUMNS
+        },
         with_text=len(said) / len(texts),
         median_words=float(np.median([len(text.split()) for text in said])) if said else 0.0,
         scripts=scripts(sample),
@@ -219,4 +229,4 @@ def _script(char: str) -> str:
 
 
 def _day(seconds: int) -> str:
-    return str(pd.Timestamp(int(seconds), unit="s").date())
+    return str(np.datetime64(int(seconds), "s").astype("datetime64[D]"))

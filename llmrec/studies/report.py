@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from llmrec.evaluation.families import BETTER, WORSE
 from llmrec.studies import warn
 from llmrec.studies.figures import figures
-from llmrec.studies.html import bullets, figure, page, signed, table, text
-from llmrec.studies.vectors import TOKENS
+from llmrec.studies.glossary import CONTROLS, names, terms
+from llmrec.studies.html import bullets, figure, number, page, signed, table, text
+from llmrec.studies.vectors import LEXICAL, TOKENS
 
 if TYPE_CHECKING:
     from llmrec.studies.study import Study
@@ -29,12 +30,7 @@ READS = {
     "": "–",
     "words": "counted words",
     "shuffled": "shuffled texts",
-}
-CONTROLS = {  # by the number of claims
-    1: "",
-    2: "Beside them stands a control: the same model reading the texts of other items.",
-    3: "Beside them stand two controls: the best class of text models tuned once more on counted"
-    " words instead of the language model’s vectors, and on the texts of other items.",
+    "shuffled words": "shuffled words",
 }
 SECTIONS = {
     "answer": "The answer",
@@ -111,14 +107,16 @@ def _answer(study: Study, drawn: Mapping[str, Any]) -> list[str]:
     relative = gain["relative"]
     parts = [] if relative is None else [f"{relative:+.0%} of what the best without text reaches"]
     parts.append(
-        f"with {gain['n']:,} test users, a difference of {gain['detectable']:.3f} would have been"
-        " found four times in five"
+        f"with {gain['n']:,} test users, a difference of {number(gain['detectable'])} would have"
+        " been found four times in five"
     )
+    controls = " ".join(CONTROLS[row["part"]] for row in claims if row["part"] in CONTROLS)
     return [
         f"<p>The difference is {'; '.join(parts)}. Both models were chosen on the validation part"
-        f" and tested once. {CONTROLS[len(claims)]}</p>",
+        f" and tested once. {controls}</p>",
         _claims("Asked of the test part", claims, study),
         "<p>“Not shown” does not mean equal: the interval says what is still possible.</p>",
+        terms(),
         figure(drawn["models"]),
     ]
 
@@ -153,8 +151,8 @@ def _claims(caption: str, rows: Any, study: Study) -> str:
         (
             row["claim"],
             said.get(row["verdict"], "not shown"),
-            f"{row['before']:.3f}",
-            f"{row['after']:.3f}",
+            number(row["before"]),
+            number(row["after"]),
             signed(row["difference"]),
             f"{signed(row['low'])} to {signed(row['high'])}",
             f"{row['p_holm']:.3f}" if row["p_holm"] >= 0.001 else "< .001",
@@ -173,22 +171,41 @@ def _cost(study: Study) -> list[str]:
             row["model"],
             KNOWS[row["knows"]],
             study.plan.encoder if row["reads"] == "language" else READS[row["reads"]],
-            f"{row[metric]:.3f}",
-            f"{row['recall@10']:.3f}",
+            number(row["valid"]),
+            number(row[metric]),
+            number(row["recall@10"]),
             f"{row['fit_seconds']:.1f}",
             f"{row['list_ms']:.1f}",
             f"{row['mb']:.1f}",
         )
         for row in rows
     ]
-    header = ["model", "knows", "reads", "nDCG@10", "recall@10", "fit, s", "list, ms", "MB"]
+    header = [
+        "model",
+        "knows",
+        "reads",
+        "valid",
+        "nDCG@10",
+        "recall@10",
+        "fit, s",
+        "list, ms",
+        "MB",
+    ]
     best = [n for n, row in enumerate(rows) if row["model"] == study.answer.ship]
     encode = study.results["cost"]["encode_seconds"]
     parts = [
         table("All models on the test part, best first", header, cells, words=3, best=best),
         "<p>“Fit” is one training on everything before the test, “list” one user’s recommendations,"
-        " “MB” the arrays of the saved model. All on the machine of this study.</p>",
+        " “MB” the arrays of the saved model. All on the machine of this study, whose memory held"
+        f" {study.results['cost']['peak_mb']:,.0f} MB at most.</p>",
+        names(rows),
     ]
+    if rows[0]["model"] != study.answer.ship:
+        parts.append(
+            f"<p>The first row is not the model to ship ({text(study.answer.ship)}): models are"
+            " chosen on the validation part, and the first of many on the test is partly luck."
+            " Controls are never shipped.</p>"
+        )
     if study.answer.with_text:
         parts.append(
             f"<p>Reading {study.profile.n_items:,} items took the language model"
@@ -264,6 +281,10 @@ def _tables(study: Study, drawn: Mapping[str, Any]) -> list[str]:
         facts.insert(1, ("time", f"{about.first} to {about.last}"))
     done = [f"{n:,} {reason}" for reason, n in about.dropped.items()]
     done += [f"column {name!r} is not read: {why}" for name, why in about.not_text.items()]
+    done += [
+        f"column {name!r} of the interactions is not read: {'numbers' if number else 'no numbers'}"
+        for name, number in about.unread.items()
+    ]
     return [
         table("Your tables in short", ["what", "value"], facts, words=2),
         bullets(done),
@@ -281,21 +302,48 @@ def _method(study: Study) -> list[str]:
         " events before a validation part; best-sellers have nothing to tune.",
         f"Models are ranked by {plan.metric.replace('ndcg', 'nDCG')} over the whole catalogue,"
         " without what the user had before; ties count in expectation.",
-        f"{split['users']:,} test users have a past and something new to find."
+        f"{_users(split)} have a past and something new to find."
         + (f" {split['newcomers']:,} have no past and are left out." if split["newcomers"] else ""),
-        f"Items are read by {plan.encoder}, {TOKENS[plan.quick]} tokens of each text at most;"
-        f" counted words are TF-IDF of the {plan.words:,} most frequent.",
+        *(_reading(study) if study.answer.with_text else ()),
+        *(
+            [f"{split['refused']:,} pairs refused before the test are hidden in it."]
+            if split["refused"]
+            else []
+        ),
         "Intervals are bootstrap intervals over users, widened so that all rows of one table hold"
         " at once; p-values are corrected by Holm’s method.",
         *(f"{name} does not take part: {why}." for name, why in plan.left_out.items()),
     ]
     audit = study.results["audit"]
     failed = any(row["status"] == "failure" for row in audit)
-    rows = [(row["check"], row["status"], row["found"], row["mend"] or "–") for row in audit]
+    rows = [
+        (row["check"], row["split"], row["status"], row["found"], row["mend"] or "–")
+        for row in audit
+    ]
+    header = ["check", "split", "status", "found", "mend"]
     return [
         bullets(lines),
-        f"<p>The audit of the split <strong>{'failed' if failed else 'passed'}</strong>.</p>",
-        table("Audit of the split", ["check", "status", "found", "mend"], rows, words=4),
+        f"<p>The audit of the splits <strong>{'failed' if failed else 'passed'}</strong>.</p>",
+        table(
+            "Audit of both splits; of the one to tune on, valid is the test", header, rows, words=5
+        ),
+    ]
+
+
+def _users(split: Mapping[str, Any]) -> str:
+    if split["users"] == split["able"]:
+        return f"{split['users']:,} test users"
+    return f"{split['users']:,} test users, drawn from {split['able']:,} that"
+
+
+def _reading(study: Study) -> list[str]:
+    plan = study.plan
+    words = f"Counted words are TF-IDF of the {plan.words:,} most frequent."
+    if plan.encoder in LEXICAL:
+        return [f"Items are read by {plan.encoder}, which only counts words."]
+    return [
+        f"Items are read by {plan.encoder}, {TOKENS[plan.quick]} tokens of each text at most."
+        f" {words}"
     ]
 
 

@@ -5,6 +5,7 @@ Introduced in chapter 11.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +14,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api import types
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from llmrec.data import Dataset, Split
+from llmrec.data import DataError, Dataset, Split
 from llmrec.models import Recommender, top_k
 from llmrec.models.saved import SavedModelError, load, save
 from llmrec.repro.record import write_json
+from llmrec.text import clean
 
 CARD = "card.json"
+OUTPUT = "llmrec-study"  # the folder that a study makes inside that of its tables
 TABLES = ("items", "users", "refused")
 
 
@@ -34,7 +38,7 @@ class Served:
     model:
         Fitted on everything.
     items:
-        The items table, in the order of codes.
+        ``item, title`` and, where there is one, ``year``, in the order of codes: what a list needs.
     users:
         The column ``user``, in the order of codes.
     refused:
@@ -66,7 +70,8 @@ class Served:
         none = pd.DataFrame(
             {"user": users["user"].iloc[:0], "item": dataset.items["item"].iloc[:0]}
         )
-        return cls(model, dataset.items, users, none if refused is None else refused, card or {})
+        hidden = none if refused is None else refused[["user", "item"]]
+        return cls(model, _named(dataset.items), users, hidden, card or {})
 
     @property
     def name(self) -> str:
@@ -125,12 +130,8 @@ class Served:
         NotImplementedError
             When the model cannot describe a user by a history alone.
         """
-        items, age = np.unique(history[::-1], return_index=True)
-        fading = getattr(self.model, "recency", 1.0) if self.model.reads_order else 1.0
-        row = np.zeros(len(items), int)
-        shape = (1, len(self.items))
-        past = sparse.csr_matrix((np.float32(fading) ** age, (row, items)), shape, np.float32)
-        return _best(self.model.fold_in(past).astype(np.float32, copy=True), items, k)
+        scores = _folded(self.model, history, len(self.items))
+        return _best(scores.astype(np.float32, copy=True), np.unique(history), k)
 
     def save(self, folder: str | Path) -> Path:
         """Write model, tables and card; `load_served` reads them."""
@@ -158,11 +159,7 @@ def load_served(folder: str | Path) -> Served:
     """
     path = Path(folder)
     path = next(
-        (
-            p
-            for p in (path, path / "model", path / "llmrec-study" / "model")
-            if (p / CARD).is_file()
-        ),
+        (p for p in (path, path / "model", path / OUTPUT / "model") if (p / CARD).is_file()),
         path,
     )
     if not (path / CARD).is_file():
@@ -195,6 +192,37 @@ def load_served(folder: str | Path) -> Served:
     return Served(model=model, card=card, **tables)
 
 
+def kept_card(folder: str | Path) -> Mapping[str, Any] | None:
+    """Return the card of a saved model without loading the model; None where there is none.
+
+    Introduced in chapter 11.
+    """
+    try:
+        card = json.loads((Path(folder) / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return card if isinstance(card, dict) else None
+
+
+def check_tables(dataset: Dataset, refused: pd.DataFrame) -> None:
+    """Write the tables that a model is served with to nowhere: what fails, fails before the work.
+
+    Raises
+    ------
+    DataError
+        When one of them cannot be written as Parquet.
+
+    Introduced in chapter 11.
+    """
+    users = pd.DataFrame({"user": dataset.user_ids})
+    frames = {"items": _named(dataset.items), "users": users, "refused": refused}
+    for name, frame in frames.items():
+        try:
+            frame.to_parquet(io.BytesIO(), index=False)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise DataError(f"the table {name} cannot be saved with a model: {error}") from error
+
+
 def everything(dataset: Dataset) -> Split:
     """Return a split that hides nothing: a list for today may use all of the past.
 
@@ -203,6 +231,27 @@ def everything(dataset: Dataset) -> Split:
     events = dataset.coded
     none = events.iloc[:0]
     return Split(dataset, "everything", 0, events, none, none, history=events)
+
+
+def _named(items: pd.DataFrame) -> pd.DataFrame:
+    """Return what a list needs of the items: further columns may be large, or of mixed types."""
+    named = items[[name for name in ("item", "title", "year") if name in items.columns]]
+    if "year" in named and not types.is_numeric_dtype(named["year"]):
+        return named.assign(year=named["year"].map(clean))
+    return named
+
+
+def _folded(model: Recommender, history: np.ndarray, n_items: int) -> np.ndarray:
+    """Return the scores of a history, the latest last; a member that reads order gets its order."""
+    shape = (1, n_items)
+    items, age = np.unique(history[::-1], return_index=True)
+    row = np.zeros(len(items), int)
+    if members := getattr(model, "members_", None):
+        seen = sparse.csr_matrix((np.ones(len(items), np.float32), (row, items)), shape, np.float32)
+        return model._fuse([_folded(one, history, n_items) for one in members.values()], seen)
+    fading = getattr(model, "recency", 1.0) if model.reads_order else 1.0
+    past = sparse.csr_matrix((np.float32(fading) ** age, (row, items)), shape, np.float32)
+    return model.fold_in(past)
 
 
 def _best(scores: np.ndarray, hidden: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,17 +21,19 @@ from llmrec import __version__
 from llmrec.data import Dataset
 from llmrec.repro.record import write_json, write_text
 from llmrec.shards import key_of
-from llmrec.studies.answer import Answer, answer, evaluation
+from llmrec.studies.answer import Answer, answer
+from llmrec.studies.budget import Costs
+from llmrec.studies.found import Found
 from llmrec.studies.plan import Candidate, Plan, Splits, first_split, make_plan, make_splits
 from llmrec.studies.profile import Profile, profile
-from llmrec.studies.run import Found, fit_on_everything, run, units
-from llmrec.studies.served import Served, load_served
+from llmrec.studies.run import fit_on_everything, run
+from llmrec.studies.served import Served, check_tables, kept_card, load_served
+from llmrec.studies.shown import people, row_of, split_facts
 from llmrec.studies.steps import Steps
 from llmrec.studies.tables import Tables, prepare
 from llmrec.studies.vectors import Vectors
 
 RESULTS, REPORT, MODEL = "results.json", "report.html", "model"
-SHOWN = 10  # items of an example user's history and of what was taken
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Study:
 
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        if not _is_saved(path / MODEL, self.served):
+        if kept_card(path / MODEL) != self.served.card:
             self.served.save(path / MODEL)
         write_json(path / RESULTS, dict(self.results))
         write_text(path / REPORT, report_html(self))
@@ -140,6 +143,7 @@ def study(
     least: float | None = None,
     template: str = "generic",
     force: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> Study:
     """Ask of somebody's own tables: does text help, for whom, at what cost, and what to ship.
 
@@ -169,9 +173,13 @@ def study(
         Wording of an item's text, as in `item_text`; default: all columns that hold words.
     force:
         Run finished steps again.
+    say:
+        Told the plan before anything is fitted, then a line a step where there is no bar.
 
     Raises
     ------
+    OSError
+        When nothing can be written into ``output``: before anything is fitted.
     DataError, FileNotFoundError
         When the tables break the rules; file, column and row are named.
     StudyError
@@ -179,34 +187,46 @@ def study(
 
     Introduced in chapter 11.
     """
+    folder = None if output is None else Path(output)
+    start = time.perf_counter()
     dataset = data if isinstance(data, Dataset) else Dataset.from_folder(data, columns)
+    if folder is not None:
+        _check_writable(folder)
     tables = prepare(dataset, least, template)
+    check_tables(tables.dataset, tables.refused)
     about = profile(tables)
     final, why = first_split(tables.dataset, about, seed)
     plan = make_plan(about, final, why, encoder=encoder, quick=quick, seed=seed)
-    splits = make_splits(tables.dataset, plan, final)
+    splits = make_splits(tables.dataset, plan, final, tables.refused)
     vectors = Vectors(tables.texts, encoder, plan.words, quick, seed)
-    folder = None if output is None else Path(output)
-    key = key_of(_digest(tables), json.loads(json.dumps(asdict(plan))))
+    costs = Costs(plan, len(final.train), about.n_users, about.n_items)
+    read = time.perf_counter() - start
+    if say is not None:
+        say(f"Read {about.n_events:,} events and {about.n_items:,} items in {read:.1f} s.")
+        for line in plan_lines(plan, costs):
+            say(line)
+    reads = vectors.fingerprint if any(one.reads for one in plan.candidates) else ""
+    key = key_of(_digest(tables), json.loads(json.dumps(asdict(plan))), reads)
     state = None if folder is None else folder / "state"
-    steps = Steps(state, key, units(plan, vectors), force=force)
+    steps = Steps(state, key, costs.total(), force=force, say=say)
     try:
-        found = run(plan, splits, vectors, steps)
+        found = run(plan, splits, vectors, steps, costs)
         verdict = answer(found, plan, splits.final)
-        served = _served(found, verdict, tables, splits, vectors, folder, steps)
+        with steps.stage(f"fit {verdict.ship} to ship", steps.left):
+            served = _served(found, verdict, tables, splits, vectors, folder, steps)
     finally:
         steps.close()
     results = {
         "profile": asdict(about),
         "plan": asdict(plan),
-        "split": _split_facts(splits),
-        "models": [_row(one, found) for one in found.candidates],
+        "split": split_facts(splits),
+        "models": [row_of(one, found) for one in found.candidates],
         "answer": asdict(verdict),
-        "users": _people(found, verdict.ship, tables, splits),
+        "users": people(found, verdict.ship, tables, splits),
         "audit": found.audit,
         "failed": {n: t["error"] for n, t in found.tuned.items() if "error" in t},
         "cost": {
-            "seconds": steps.seconds,
+            "seconds": read + steps.seconds,
             "encode_seconds": found.encode_seconds,
             "peak_mb": _peak_mb(),
         },
@@ -238,11 +258,10 @@ def _served(
     }
     if folder is not None and not steps.force:
         try:
-            kept = load_served(folder / MODEL)
-            if kept.card == card:
-                return kept
+            if kept_card(folder / MODEL) == card:
+                return load_served(folder / MODEL)
         except (OSError, ValueError):
-            pass  # none yet, or one that was interrupted
+            pass  # one that was interrupted
     model = fit_on_everything(chosen, found, splits, vectors)
     served = Served.of(model, tables.dataset, tables.refused, card)
     if folder is not None:
@@ -250,79 +269,33 @@ def _served(
     return served
 
 
-def _is_saved(folder: Path, served: Served) -> bool:
+def plan_lines(plan: Plan, costs: Costs) -> list[str]:
+    """Return the plan in words: models, trials, the minutes that they may take.
+
+    Introduced in chapter 11.
+    """
+    names = ", ".join(one.name for one in plan.candidates)
+    minutes = max(1, round(costs.total() / 60))
+    return [
+        f"Split {'by time' if plan.split == 'time' else 'at random'}: {plan.why_split}.",
+        f"Models: {names}; {plan.trials} trials each; then controls and joined models.",
+        *(f"{name} does not take part: {why}." for name, why in plan.left_out.items()),
+        f"Expected: about {minutes} minute{'s' if minutes > 1 else ''}; finished steps are kept.",
+    ]
+
+
+def _check_writable(folder: Path) -> None:
+    """Make the folder and write one file into it, or say which option names another."""
+    probe = folder / ".writable"
     try:
-        return load_served(folder).card == served.card
-    except (OSError, ValueError):
-        return False
-
-
-def _row(candidate: Candidate, found: Found) -> dict[str, Any]:
-    """Return what the table says of one model."""
-    tuned, result = found.tuned[candidate.name], found.results[candidate.name]
-    whole = evaluation(found, candidate.name)
-    assert whole is not None
-    row: dict[str, Any] = {
-        "model": candidate.name,
-        "knows": candidate.knows,
-        "reads": candidate.reads,
-        "values": tuned["values"] if "values" in tuned else {"weights": tuned["weights"]},
-        "valid": tuned["value"],
-    }
-    for metric in whole.values:
-        mean = whole.mean(metric)
-        row |= {metric: mean.value, f"{metric} low": mean.low, f"{metric} high": mean.high}
-    return row | {
-        "tune_seconds": tuned["seconds"],
-        "fit_seconds": result["fit_seconds"],
-        "list_ms": result["list_ms"],
-        "mb": result["bytes"] / 1e6,
-    }
-
-
-def _split_facts(splits: Splits) -> dict[str, Any]:
-    split = splits.final
-    new = ~split.test["item"].isin(split.train["item"])
-    return {
-        "train": len(split.train),
-        "test": len(split.test),
-        "tuning": len(splits.tuning.train),
-        "users": len(splits.users),
-        "newcomers": splits.newcomers,
-        "new_items": float(new.mean()),
-        "hash": split.hash,
-    }
-
-
-def _people(found: Found, ship: str, tables: Tables, splits: Splits) -> list[dict[str, Any]]:
-    """Return the example users: latest history, the list of the model to ship, what was taken."""
-    titles = names_of(tables)
-    split = splits.final
-    people = []
-    for row, code in enumerate(found.examples):
-        past = split.history[split.history["user"] == code].sort_values("timestamp", kind="stable")
-        seen = list(dict.fromkeys(past["item"].tolist()[::-1]))
-        later = split.test[split.test["user"] == code].sort_values("timestamp", kind="stable")
-        taken = [i for i in dict.fromkeys(later["item"].tolist()) if i not in set(seen)]
-        listed = [i for i in found.results[ship]["lists"][row] if i >= 0]
-        people.append(
-            {
-                "user": str(tables.dataset.user_ids[code]),
-                "n_history": len(seen),
-                "n_taken": len(taken),
-                "history": [titles[i] for i in seen[:SHOWN]],
-                "taken": [titles[i] for i in taken[:SHOWN]],
-                "list": [{"title": titles[i], "taken": i in set(taken)} for i in listed],
-            }
-        )
-    return people
-
-
-def names_of(tables: Tables) -> list[str]:
-    """Return what to call each item: its title, else its id. Introduced in chapter 11."""
-    items = tables.dataset.items
-    pairs = zip(items["title"], items["item"], strict=True)
-    return [" ".join(str(title).split()) or f"item {item}" for title, item in pairs]
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise OSError(
+            f"{folder} cannot be written into ({error.strerror or error}): name another folder"
+            " with --output"
+        ) from error
 
 
 def _digest(tables: Tables) -> str:

@@ -8,18 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 
 from llmrec.data import DataError, Dataset
+from llmrec.data.feedback import Feedback, feedback_of
 from llmrec.text import clean, item_text
 
-Feedback = Literal["events", "counts", "ratings"]
-
-MOST_LEVELS = 20  # a rating scale has at most so many steps
+FEW_UNDATED = 0.01  # share of events without a time that may be left out
 NUMBER = re.compile(r"[-+]?\d[\d.,:/ -]*")
 LINK = re.compile(r"(https?://|www\.|/)\S*")
 SCRIPT_WITHOUT_SPACES = re.compile(  # Han, Kana, Hangul, Thai, Lao, Khmer
@@ -40,7 +38,10 @@ class Tables:
     least:
         The smallest weight that counts.
     low:
-        Events below it, left out; their (user, item) rows are ``refused``.
+        Events below it, left out. Their ``refused`` rows ``user, item, timestamp`` hold each pair
+        once, with its earliest time, unless another event of the pair counts.
+    undated:
+        Events without a time, left out because they are few and the others have one.
     merged:
         Further events of the same user, item and time, counted once: models ask who took what.
     columns:
@@ -59,6 +60,7 @@ class Tables:
     feedback: Feedback
     least: float
     low: int
+    undated: int
     merged: int
     refused: pd.DataFrame
     columns: tuple[str, ...]
@@ -86,39 +88,43 @@ def prepare(dataset: Dataset, least: float | None = None, template: str = "gener
         middle = (weight.min() + weight.max()) / 2
         least = middle if feedback == "ratings" else float(np.nextafter(0, 1))
     counts = weight >= least
-    again = events.duplicated(["user", "item", "timestamp"]).to_numpy()
     if not counts.any():
         raise DataError(
             f"{dataset.name}: no event has a weight of at least {least:g}: lower least, the"
             " smallest weight that counts as interest"
         )
-    kept = replace(dataset, interactions=events[counts & ~again].reset_index(drop=True))
-    known = set(kept.interactions["user"].unique())
-    refused = events.loc[~counts, ["user", "item"]].drop_duplicates()
-    refused = refused[refused["user"].isin(known)].reset_index(drop=True)
+    good, low = events[counts], events[~counts]
+    none = good["timestamp"] == 0
+    undated = int(none.sum()) if none.mean() <= FEW_UNDATED else 0
+    good = good[~none] if undated else good
+    again = good.duplicated(["user", "item", "timestamp"])
+    kept = replace(dataset, interactions=good[~again].reset_index(drop=True))
     columns, not_text = text_columns(dataset.items)
     wording = dataset.items[["item", *columns]] if template == "generic" else dataset.items
     texts = item_text(wording, template)
-    low, merged = int((~counts).sum()), int((counts & again).sum())
-    return Tables(kept, feedback, float(least), low, merged, refused, columns, not_text, texts)
+    return Tables(
+        kept,
+        feedback,
+        float(least),
+        len(low),
+        undated,
+        int(again.sum()),
+        _refused(low, good),
+        columns,
+        not_text,
+        texts,
+    )
 
 
-def feedback_of(events: pd.DataFrame) -> Feedback:
-    """Tell ratings from counts and from plain events, by the weights alone.
-
-    Ratings have few levels in halves, at most ten, one for each user and item, and are not mostly
-    ones; all weights equal are plain events; anything else counts. Introduced in chapter 11.
-    """
-    weight = events["weight"].to_numpy(np.float64)
-    levels = np.unique(weight)
-    if len(levels) == 1:
-        return "events"
-    once = not events.duplicated(["user", "item"]).mean() > 0.01
-    scale = 2 < len(levels) <= MOST_LEVELS and levels[0] >= 0 and levels[-1] <= 10
-    ones = (weight == levels[0]).mean() > 0.5  # counts fall off from one
-    if once and scale and not ones and (levels * 2 % 1 == 0).all():
-        return "ratings"
-    return "counts"
+def _refused(low: pd.DataFrame, good: pd.DataFrame) -> pd.DataFrame:
+    """Return the low pairs of known users that have no good event, at their earliest time."""
+    low = low[low["user"].isin(good["user"])].sort_values("timestamp", kind="stable")
+    low = low[["user", "item", "timestamp"]].drop_duplicates(["user", "item"])
+    if not len(low):
+        return low.reset_index(drop=True)
+    pairs = pd.MultiIndex.from_frame(low[["user", "item"]])
+    taken = pairs.isin(pd.MultiIndex.from_frame(good[["user", "item"]]))
+    return low[~taken].sort_index().reset_index(drop=True)
 
 
 def text_columns(items: pd.DataFrame) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -5,6 +5,8 @@ Introduced in chapter 11.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from llmrec.encoders import Encoder, ShuffledEncoder, get_encoder
@@ -47,10 +49,15 @@ class Vectors:
         """Whether the "language model" only counts words, so that TF-IDF is no control of it."""
         return self.encoder in LEXICAL
 
-    def features(self, reads: str) -> Features | None:
-        """Return the vectors that a candidate reads: ``"language"``, ``"words"``, ``"shuffled"``.
+    @property
+    def fingerprint(self) -> str:
+        """What pins the language model's vectors: weights, pooling, precision, length."""
+        return self.language_model.fingerprint
 
-        None for ``""``.
+    def features(self, reads: str) -> Features | None:
+        """Return the vectors that a candidate reads, None for ``""``.
+
+        ``"language"``, ``"words"``, and their controls ``"shuffled"`` and ``"shuffled words"``.
         """
         if not reads:
             return None
@@ -61,16 +68,18 @@ class Vectors:
         return self._made[reads]
 
     def _encode(self, reads: str) -> np.ndarray:
-        if reads == "words":
-            texts = countable(self.texts)
-            words = get_encoder("tfidf", corpus=texts, max_features=self.words)
-            return words.encode(texts)
-        encoder = self._language_model()
-        if reads == "shuffled":
+        counts = self.lexical or "words" in reads
+        texts = countable(self.texts) if counts else self.texts
+        encoder = self.language_model
+        if "words" in reads:
+            encoder = get_encoder("tfidf", corpus=texts, max_features=self.words)
+        if "shuffled" in reads:
             encoder = ShuffledEncoder(encoder, self.seed)
-        return encoder.encode(countable(self.texts) if self.lexical else self.texts)
+        return encoder.encode(texts)
 
-    def _language_model(self) -> Encoder:
+    @cached_property
+    def language_model(self) -> Encoder:
+        """What reads the texts."""
         if self.lexical:
             return get_encoder(self.encoder, corpus=countable(self.texts))
         if self.encoder == "random":

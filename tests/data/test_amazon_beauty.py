@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llmrec.data import DataError, Dataset, last_out_split, load, time_split
-from llmrec.data.amazon_beauty import _products, _sequences
+from llmrec.data.loaders.amazon_beauty import _products, _sequences
 from llmrec.text import behaviour_text, item_text
 
 

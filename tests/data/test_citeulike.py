@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llmrec.data import DataError, Dataset, load
-from llmrec.data.citeulike import _tags, counted_rows
+from llmrec.data.loaders.citeulike_a import _tags, counted_rows
 from llmrec.text import item_text
 
 

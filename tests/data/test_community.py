@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmrec.data.community import (
+from llmrec.data.community_world import WEEK, friendships, vocabulary
+from llmrec.data.loaders.community import (
     ACTIONS,
     Community,
     CommunityConfig,
@@ -18,7 +19,6 @@ from llmrec.data.community import (
     fresh_first,
     simulate,
 )
-from llmrec.data.community_world import WEEK, friendships, vocabulary
 
 SMALL = CommunityConfig(n_users=300, weeks=12, posts_a_week=40, visits=3.0)
 # Nothing but interest decides, everything shown is looked at, interests stand still. With taste 9

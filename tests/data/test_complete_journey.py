@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from llmrec.data import Dataset, load
-from llmrec.data.complete_journey import _items, tidy_name
+from llmrec.data.loaders.complete_journey import _items, tidy_name
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmrec.data import DataError, Dataset, load
-from llmrec.data.deskdrop import actions, titles
+from llmrec.data.loaders.deskdrop import actions, titles
 from llmrec.text import behaviour_text, item_text
 
 

@@ -127,11 +127,13 @@ def test_columns_are_renamed(tmp_path: Path) -> None:
 
 
 def test_items_without_a_row_get_one_and_are_counted(tmp_path: Path) -> None:
-    dataset = read(tmp_path, EVENTS + "1,99,300,1,rated\n1,98,300,1,rated\n1,99,301,1,rated\n")
+    known = "".join(f"3,10,{time},1,rated\n" for time in range(4))
+    lost = "1,99,300,1,rated\n1,98,300,1,rated\n1,99,301,1,rated\n"
+    dataset = read(tmp_path, EVENTS + known + lost)
     assert dataset.item_ids.tolist() == [10, 11, 98, 99]
     assert dataset.items["title"].tolist() == ["NA", "Élan", "", ""]
     assert dataset.items["note"].tolist() == ["", "x", "", ""]
-    assert dataset.dropped == {"items without a row": 2}
+    assert dataset.dropped == {"events on items without a row": 3, "items without a row": 2}
 
 
 @pytest.mark.parametrize(
@@ -157,7 +159,6 @@ def test_repeated_events_are_counted(tmp_path: Path, drop: bool, left: int, reas
         ("user,item\n1,10\n1,2,3\n", ITEMS, "interactions.csv (: a row has|cannot be read)"),
         ("user,item\n1,10\n1,2,3,4\n", ITEMS, "interactions.csv cannot be read as csv: .*line 3"),
         ("who,item\n1,10\n", ITEMS, "interactions.csv has no column 'user' .it has who, item"),
-        (EVENTS, "item,name\n10,x\n", "items.csv has no column 'title' .it has item, name"),
         ("user,item\n1,10\n,11\n", ITEMS, "interactions.csv, column 'user', row 2: no user id"),
         ("user,item\n1,10\n2,\n", ITEMS, "interactions.csv, column 'item', row 2: no item id"),
         (EVENTS, "item,title\n10,a\n10,b\n", "items.csv, column 'item', row 2: item id occurs"),
@@ -165,8 +166,14 @@ def test_repeated_events_are_counted(tmp_path: Path, drop: bool, left: int, reas
         ("user,item,weight\n1,10,x\n", ITEMS, "column 'weight', row 1: not a number"),
         ("user,item,weight\n1,10,inf\n", ITEMS, "column 'weight', row 1: not a finite number"),
         ("user,item,timestamp\n1,10,-5\n", ITEMS, "'timestamp', row 1: negative"),
-        ("user,item,timestamp\n1,10,5\n1,10,1.5\n", ITEMS, "'timestamp', row [12].*: neither"),
-        ("user,item,timestamp\n1,10,2020-13-01\n", ITEMS, "'timestamp', row 1: neither whole"),
+        (
+            "user,item,timestamp\n1,10,5\n1,10,2020-01-01\n",
+            ITEMS,
+            "'timestamp', row [12].*: neither",
+        ),
+        ("user,item,timestamp\n1,10,2020-13-01\n", ITEMS, "'timestamp', row 1: neither seconds"),
+        ("user,item,timestamp\n1,10,1e30\n", ITEMS, "'timestamp', row 1: not a moment"),
+        ('user,item,weight\n1,10,"1,234"\n', ITEMS, "column 'weight', row 1: not a number"),
     ],
 )
 def test_a_bad_file_is_named_with_its_place(
@@ -183,11 +190,96 @@ def test_a_users_file_is_checked_too(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_fractions_of_a_second_in_parquet(tmp_path: Path) -> None:
-    events = pd.DataFrame({"user": [1], "item": [10], "timestamp": [1.5]})
+def test_fractions_of_a_second_are_cut_off(tmp_path: Path) -> None:
+    events = pd.DataFrame({"user": [1, 1], "item": [10, 11], "timestamp": [1.5, 3.0]})
     write(tmp_path, interactions=events, items=ITEMS)
-    with pytest.raises(DataError, match=r"interactions\.parquet, .*row 1: not a whole second"):
+    dataset = Dataset.from_folder(tmp_path)
+    assert dataset.interactions["timestamp"].tolist() == [1, 3]
+    assert dataset.dropped == {"fractions of a second cut off": 1}
+    write(tmp_path, interactions=events.assign(timestamp=np.inf))
+    with pytest.raises(DataError, match=r"interactions\.parquet, .*row 1.*: not a moment"):
         Dataset.from_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cells", "seconds", "said"),
+    [
+        (["1700000000.0", "1700000001.9"], [1700000000, 1700000001], "fractions of a second cut"),
+        (["1700000000123", "1700000001999"], [1700000000, 1700000001], "read as milliseconds"),
+        (["1700000000123456", ""], [1700000000, 0], "timestamps read as microseconds"),
+        (["1700000000123456789", "0"], [1700000000, 0], "timestamps read as nanoseconds"),
+    ],
+)
+def test_moments_in_other_units_become_seconds(tmp_path: Path, cells, seconds, said) -> None:
+    rows = "".join(f"1,{10 + n},{cell}\n" for n, cell in enumerate(cells))
+    dataset = read(tmp_path, f"user,item,timestamp\n{rows}")
+    assert dataset.interactions["timestamp"].tolist() == seconds
+    assert any(said in reason for reason in dataset.dropped)
+
+
+def test_ids_that_never_match_are_refused_with_two_of_them(tmp_path: Path) -> None:
+    match = "100% of the events are on items that items.csv lacks, such as '7'.* has '007'"
+    with pytest.raises(DataError, match=match):
+        read(tmp_path, "user,item\n1,7\n1,8\n", "item,title\n007,A\n008,B\n")
+    with pytest.raises(DataError, match=r"such as '7\.0'"):
+        read(tmp_path, "user,item\n1,7.0\n1,8.0\n", "item,title\n7,A\n8,B\n")
+
+
+def test_common_names_of_columns_are_understood_and_said(tmp_path: Path) -> None:
+    dataset = read(
+        tmp_path,
+        "user_id,movieId,rating,Date,price\n1,10,4,1970-01-02,9.5\n",
+        "movieId,year,name,genre\n10,1999,Heat,Crime\n11,1995,Ran,War\n",
+    )
+    row = dataset.interactions.iloc[0]
+    assert (row["user"], row["item"], row["weight"], row["timestamp"]) == (1, 10, 4.0, 86400)
+    assert dataset.items["title"].tolist() == ["Heat", "Ran"]
+    assert dataset.dropped == {
+        "cells of 'user' read from column 'user_id' of interactions.csv": 1,
+        "cells of 'item' read from column 'movieId' of interactions.csv": 1,
+        "cells of 'item' read from column 'movieId' of items.csv": 2,
+        "cells of 'timestamp' read from column 'Date' of interactions.csv": 1,
+        "cells of 'weight' read from column 'rating' of interactions.csv": 1,
+        "titles read from column 'name'": 2,
+    }
+
+
+def test_a_name_that_does_not_fit_or_is_not_the_only_one_is_left(tmp_path: Path) -> None:
+    dataset = read(tmp_path, "user,item,rating,time\n1,10,PG-13,noon\n")
+    assert dataset.interactions[["timestamp", "weight"]].iloc[0].tolist() == [0, 1.0]
+    dataset = read(tmp_path, "user,item,rating,count\n1,10,4,2\n")
+    assert dataset.interactions["weight"].tolist() == [1.0]
+    assert dataset.interactions["count"].tolist() == ["2"]
+    dataset = read(tmp_path, "user,item,rating,weight\n1,10,4,2\n")
+    assert dataset.interactions["weight"].tolist() == [2.0]
+
+
+def test_without_titles_the_first_words_stand_in(tmp_path: Path) -> None:
+    items = "item,link,kind,about\n10,https://a.org/x,ab,a rose\n11,https://a.org/y,ab,a tulip\n"
+    dataset = read(tmp_path, items=items)
+    assert dataset.items["title"].tolist() == ["a rose", "a tulip"]
+    dataset = read(tmp_path, items="item,year\n10,1990\n11,1991\n")
+    assert dataset.items["title"].tolist() == ["", ""]
+    assert dataset.dropped == {"items without a title: no column of the items holds words": 2}
+
+
+def test_semicolons_and_tabs_with_decimal_commas(tmp_path: Path) -> None:
+    for sep in (";", "\t"):
+        events = f"user{sep}item{sep}weight\n1{sep}10{sep}4,5\n2{sep}11{sep}3\n"
+        dataset = read(tmp_path, events, f"item{sep}title\n10{sep}A, b\n11{sep}C\n")
+        assert dataset.interactions["weight"].tolist() == [4.5, 3.0]
+        assert dataset.items["title"].tolist() == ["A, b", "C"]
+        assert dataset.dropped == {"cells of 'weight' read with a decimal comma": 1}
+
+
+def test_events_without_a_rating_are_left_out_of_a_rating_scale(tmp_path: Path) -> None:
+    rows = "".join(
+        f"1,{item},{stars}\n" for item, stars in zip((10, 11, 12), (5, 3, 4), strict=True)
+    )
+    items = "item,title\n10,A\n11,B\n12,C\n"
+    dataset = read(tmp_path, f"user,item,weight\n{rows}2,10,\n", items)
+    assert dataset.interactions["weight"].tolist() == [5.0, 3.0, 4.0]
+    assert dataset.dropped == {"events without a rating, left out": 1}
 
 
 def test_absent_or_ambiguous_files(tmp_path: Path) -> None:

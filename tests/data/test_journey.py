@@ -92,3 +92,13 @@ def _folder():
     from llmrec import fetch
 
     return fetch.get("complete-journey")
+
+
+def test_titles_are_counted_up_to_a_moment_and_kept_whole(products):
+    types = product_types(products, least=1, before=10)
+    assert types.item_ids.tolist() == ["Bread", "Milk"]
+    late = product_types(products, least=1, before=15)
+    assert late.interactions.equals(types.interactions)  # what comes later of them stays
+    assert product_types(products, least=2, before=20).item_ids.tolist() == ["Milk"]
+    with pytest.raises(ValueError, match="no title was taken by 2 users"):
+        product_types(products, least=2, before=10)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from llmrec.data import DataError, Dataset, load
-from llmrec.data.lastfm import friendships, read, tag_assignments, tag_texts
+from llmrec.data.loaders.lastfm import friendships, read, tag_assignments, tag_texts
 from llmrec.text import behaviour_text, item_text
 
 

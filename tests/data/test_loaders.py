@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from llmrec.data import available, load
@@ -9,19 +12,30 @@ from llmrec.data import available, load
 
 def test_available() -> None:
     assert available() == (
-        "ml-100k",
-        "complete-journey",
         "amazon-beauty",
         "citeulike-a",
-        "deskdrop",
         "community",
+        "complete-journey",
+        "deskdrop",
         "lastfm",
+        "ml-100k",
         "ml-latest-small",
     )
 
 
+def test_a_loader_is_imported_when_its_data_are_asked_for() -> None:
+    code = (
+        "import sys; from llmrec.data import Dataset, load; load('community', n_users=50)\n"
+        "print([m for m in sys.modules if m.startswith('llmrec.data.loaders.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['llmrec.data.loaders.community']"
+
+
 def test_an_unknown_dataset() -> None:
-    with pytest.raises(ValueError, match=r"no dataset is named 'ml-1m': choose from ml-100k, comp"):
+    with pytest.raises(
+        ValueError, match="no dataset is named 'ml-1m': choose from amazon-bea"
+    ):
         load("ml-1m")
 
 

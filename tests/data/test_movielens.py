@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from llmrec.data import Dataset, load
-from llmrec.data.movielens import _join, split_title
+from llmrec.data.loaders.ml_100k import _join, split_title
 
 
 @pytest.mark.parametrize(

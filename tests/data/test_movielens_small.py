@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from llmrec.data import DataError, Dataset, load
-from llmrec.data.movielens_small import film_tags, read
+from llmrec.data.loaders.ml_latest_small import film_tags, read
 from llmrec.text import behaviour_text, item_text
 
 

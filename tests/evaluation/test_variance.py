@@ -30,7 +30,7 @@ def test_components_by_hand():
     Mean squares 6, 8 and 2 with 1, 2 and 2 degrees of freedom: σ²_R = (6 - 2)/3,
     σ²_U = (8 - 2)/2, σ²_e = 2, and error² = (6 + 8 - 2)/6 = 2.
     """
-    outcome = differences([[0.0, 1, 2], [0, 3, 6]], repeats=50)
+    outcome = differences([[0.0, 1, 2], [0, 3, 6]])
     assert outcome.difference == pytest.approx(2)
     np.testing.assert_allclose([outcome.runs, outcome.users, outcome.residual], [4 / 3, 3, 2])
     assert outcome.error**2 == pytest.approx(2)
@@ -59,7 +59,7 @@ def test_unequal_runs_have_unbiased_components():
         by_user = rng.normal(0, 2, 60)
         users = [np.sort(rng.permutation(60)[:size]) for size in (50, 40, 30, 45, 20)]
         table = [by_user[u] + rng.normal(0, 1.5) + rng.normal(0, 1, len(u)) for u in users]
-        outcome = differences(table, users, repeats=1)
+        outcome = differences(table, users)
         found.append([outcome.runs, outcome.users, outcome.residual, outcome.difference])
     found = np.array(found)
     np.testing.assert_allclose(found[:, :3].mean(axis=0), [2.25, 4, 1], rtol=0.15)
@@ -108,9 +108,11 @@ def test_two_source_intervals_cover_where_users_alone_do_not(
     hits, rejected = np.zeros(3), 0
     for seed in range(300):
         table = simulate(rng, 5, 80, by_run, by_user, noise)
-        both = differences(table, repeats=200)
+        both = differences(table)
         users = compare(runs([table.mean(axis=0)])[0], runs(zero)[0], "x", seed, 200)
-        hits += [each.low <= 0 <= each.high for each in (both, users, both.crossed)]
+        cells = np.indices(table.shape).reshape(2, -1)
+        pigeonhole = crossed_bootstrap(table.ravel(), *cells, repeats=200)
+        hits += [each.low <= 0 <= each.high for each in (both, users, pigeonhole)]
         rejected += both.p <= 0.05
     covered = hits / 300
     assert 0.95 - 4 * np.sqrt(0.05 * 0.95 / 300) <= covered[0] <= 1
@@ -134,11 +136,12 @@ def test_crossed_bootstrap_quantiles_are_those_of_all_resamples(level, bounds):
 
 def test_crossed_bootstrap_depends_on_the_seed_only(monkeypatch):
     table = np.random.default_rng(0).normal(size=(4, 30))
-    one = differences(table, seed=3).crossed
-    assert one == differences(table, seed=3).crossed
-    assert one != differences(table, seed=4).crossed
+    cells = (table.ravel(), *np.indices(table.shape).reshape(2, -1))
+    one = crossed_bootstrap(*cells, seed=3)
+    assert one == crossed_bootstrap(*cells, seed=3)
+    assert one != crossed_bootstrap(*cells, seed=4)
     monkeypatch.setattr(variance, "CELLS", 300)  # in many small pieces: another draw, same law
-    pieces = differences(table, seed=3).crossed
+    pieces = crossed_bootstrap(*cells, seed=3)
     assert pieces.high - pieces.low == pytest.approx(one.high - one.low, rel=0.15)
 
 

@@ -136,12 +136,22 @@ def test_a_recipe_depends_on_its_model_and_data_and_no_other():
     assert {"llmrec.evaluation.ranking", "llmrec.ledger.measure"} <= set(found.modules)
     assert not {"llmrec.models.neighbours", "llmrec.models.two_tower"} & set(found.modules)
     assert "recipe spectralcf/ease" in found.modules
-    assert "spectralcf-split" in found.data
+    assert "sources.yml: spectralcf-split" in found.data
+    assert "sources.yml: amazon-beauty" not in found.data
     changed = replace(now, modules={**now.modules, "llmrec.models.ease": "another"})
     again = provenance("spectralcf/ease", RECIPES["spectralcf/ease"].run, changed)
     assert found.changes(again) == ["llmrec.models.ease"]
     other = provenance("spectralcf/toppop", RECIPES["spectralcf/toppop"].run, changed)
     assert "llmrec.models.ease" not in other.modules
+
+
+def test_a_recipe_depends_on_the_loader_of_the_dataset_it_names():
+    now = Snapshot.take(LAYOUT.package)
+    name = next(name for name in RECIPES if name.startswith("beauty/"))
+    found = provenance(name, RECIPES[name].run, now)
+    assert "llmrec.data.loaders.amazon_beauty" in found.modules
+    assert "llmrec.data.loaders.lastfm" not in found.modules
+    assert "sources.yml: amazon-beauty" in found.data
 
 
 def test_every_miss_of_the_committed_ledger_is_explained():

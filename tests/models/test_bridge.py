@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.linear_model import Ridge
 
 from llmrec.models import EASE, Bridge, Features
+from llmrec.models.bridge import text_map
 
 
 def test_equals_ridge_from_text_to_each_users_ease_scores(planted, features):
@@ -45,3 +47,27 @@ def test_keep_warm_leaves_ease_untouched(planted, features):
 def test_bad_arguments(planted, features, bad, word):
     with pytest.raises(ValueError, match=f"{word}=.* must be positive"):
         Bridge(**bad).fit(planted, features)
+
+
+def test_an_item_without_a_text_teaches_nothing_and_scores_nothing(planted, features):
+    """Its zero row is no text: it is neither part of the mean nor, centred, its opposite."""
+    items = features.items.copy()
+    items[[3, 49]] = 0  # a warm and a cold one
+    model = Bridge(l2=5.0, alpha=0.7).fit(planted, Features(items=items))
+    assert not model.weights_[:, [3, 49]].any()
+    others = np.setdiff1d(np.arange(47), 3)
+    ease = EASE(l2=5.0).fit(planted).weights_.astype(np.float64)
+    expected, _ = text_map(ease, features.items, others, 0.7)
+    np.testing.assert_allclose(model.map_, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [12, 80])  # fewer and more dimensions than items
+def test_sparse_weights_and_texts_give_the_same_map(size):
+    rng = np.random.default_rng(0)
+    text = (rng.random((60, size)) * (rng.random((60, size)) < 0.08)).astype(np.float32)
+    weights = sparse.random(60, 60, 0.1, "csr", random_state=0)
+    warm = np.arange(5, 60)
+    assert (text[warm] == 0).all(axis=1).any() or size > 12
+    dense, sparse_ = (text_map(b, text, warm, 0.5)[0] for b in (weights.toarray(), weights))
+    np.testing.assert_allclose(sparse_, dense, atol=1e-12)
+    assert np.abs(dense).max() > 0.01

@@ -25,6 +25,7 @@ from llmrec.models import (
     Popularity,
     PromptRanker,
     PureSVD,
+    RecentPopularity,
     ReciprocalRankFusion,
     SASRec,
     SharedMap,
@@ -57,6 +58,7 @@ class Fluent:
 FLUENT = Fluent()
 FACTORIES = {
     "popularity": lambda: Popularity(),
+    "recent-popularity": lambda: RecentPopularity(),
     "personal-frequency": lambda: PersonalFrequency(),
     "itemknn": lambda: ItemKNN(neighbours=20),
     "itemknn-tfidf": lambda: ItemKNN(neighbours=20, weighting="tfidf"),
@@ -96,7 +98,7 @@ FACTORIES = {
     "tower-bpr": lambda: TwoTower(**SMALL, inputs="text", loss="bpr", seed=1),
     "tower-bce": lambda: TwoTower(**SMALL, inputs="text", loss="bce", activation="gelu", seed=1),
 }
-IMPERSONAL = {"popularity", "article"}
+IMPERSONAL = {"popularity", "recent-popularity", "article"}
 OWN_FIRST = {"personal-frequency"}  # what was taken before, then one order for everybody
 NO_FOLD_IN = {"bpr", "tower-identity", "sasrec", "sasrec-bce", "sasrec-started", "sasrec-text"}
 READS_TEXT = {"feature-als", "text-ease", "text-knn", "ensemble", "rank-fusion"}

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from llmrec.models import EASE
+from llmrec.models import EASE, Bridge, Features, TextEASE, ease, shared_inverses
 
 
 def test_equals_the_explicit_formula(planted):
@@ -47,3 +47,20 @@ def test_too_many_items_for_the_memory(planted, monkeypatch):
     )
     with pytest.raises(MemoryError, match=r"for 50 items .* use ItemKNN or ALS"):
         EASE().fit(planted)  # needs 3 · 8 · 50² = 60,000 bytes
+
+
+def test_models_in_the_block_share_one_inverse_and_keep_their_bits(planted, monkeypatch):
+    texts = Features(items=np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32))
+
+    def fitted():
+        models = (EASE(l2=5.0), Bridge(l2=5.0), Bridge(l2=5.0, alpha=9.0), TextEASE(l2=5.0))
+        return [model.fit(planted, texts).weights_ for model in (*models, EASE(l2=6.0))]
+
+    apart, real, made = fitted(), ease._inverted, []
+    monkeypatch.setattr(ease, "_inverted", lambda x, l2: made.append(l2) or real(x, l2))
+    with shared_inverses(), shared_inverses():
+        together = fitted()
+    assert made == [5.0, 6.0]
+    assert all(np.array_equal(a, b) for a, b in zip(apart, together, strict=True))
+    fitted()
+    assert len(made) == 2 + 5  # nothing is kept behind the block

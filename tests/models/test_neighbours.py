@@ -2,8 +2,10 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from llmrec.models import ItemKNN
+from llmrec.models.neighbours import keep_largest
 
 
 def brute_force(x, neighbours, shrinkage):
@@ -99,3 +101,14 @@ def test_unknown_weighting(planted):
         ItemKNN(weighting="idf").fit(planted)
     with pytest.raises(ValueError, match=r"shrinkage=2.0 has no denominator .* leave it at 0"):
         ItemKNN(weighting="bm25", shrinkage=2.0).fit(planted)
+
+
+def test_keep_largest_equals_a_sort_of_every_column():
+    rng = np.random.default_rng(0)
+    dense = rng.integers(-2, 4, (40, 30)) * (rng.random((40, 30)) < 0.5)
+    kept = keep_largest(sparse.csc_matrix(dense.astype(float)), 6).toarray()
+    for column, found in zip(dense.T, kept.T, strict=True):
+        rows = [row for row in np.argsort(-column, kind="stable") if column[row]][:6]
+        expected = np.zeros(40)
+        expected[rows] = column[rows]
+        np.testing.assert_array_equal(found, expected)

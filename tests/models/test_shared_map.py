@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from llmrec.models import Features, SharedMap, TextSimilarity
+from llmrec.models import Features, SharedMap, TextSimilarity, departure, learned_maps
 from llmrec.models.ease import ease_weights
 
 
@@ -86,3 +86,22 @@ def test_an_item_without_text_says_nothing(planted, features):
 def test_bad_values_are_named(planted, features, options, message):
     with pytest.raises(ValueError, match=message):
         SharedMap(**options).fit(planted, features)
+
+
+def test_several_strengths_from_one_decomposition(planted, features):
+    maps = learned_maps(planted, features, 5.0, [0.3, 1e9])
+    for alpha, found in zip([0.3, 1e9], maps, strict=True):
+        own = SharedMap(l2=5.0, alpha=alpha).fit(planted, features).map_
+        np.testing.assert_array_equal(found.astype(np.float32), own)
+    with pytest.raises(ValueError, match="alpha=0 must be positive"):
+        learned_maps(planted, features, 5.0, [1.0, 0])
+
+
+def test_departure_from_plain_reading():
+    """diag(3, 1) is 2 I plus diag(1, -1): as far from it as √2 is from 2√2."""
+    assert departure(np.diag([3.0, 1.0])) == pytest.approx(0.5)
+    assert departure(-7 * np.eye(4)) == 0
+    assert departure(np.array([[1.0, 1.0], [-1.0, 1.0]])) == pytest.approx(1)
+    assert departure(np.diag([1.0, -1.0])) == np.inf
+    with pytest.raises(ValueError, match=r"shape \(2, 3\) is not square"):
+        departure(np.ones((2, 3)))

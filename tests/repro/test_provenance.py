@@ -65,13 +65,19 @@ def package(tmp_path):
     (folder / "__init__.py").write_text("")
     (folder / "data" / "__init__.py").write_text("")
     (folder / "data" / "films.py").write_text('"""Loads \\"people\\"."""\nget("films")\n')
-    (folder / "text.py").write_text('TABLE = "templates.yml"\n')
+    (folder / "fetch.py").write_text('TABLE = "sources.yml"\n')
+    (folder / "text.py").write_text('TABLE = "templates.yml"\nOWN = "generic"\n')
+    (folder / "space.py").write_text('TABLE = "search_spaces.yml"\nclass EASE: ...\n')
     (folder / "other.py").write_text('get("people")\n')
     (folder / "sources.yml").write_text(
         "films: {title: F, members: {a.db: {sha256: '1'}}}\n"
         "people: {title: P, members: {b.db: {sha256: '2'}}}\n"
     )
-    (folder / "templates.yml").write_text("a: 1  # comment\n")
+    (folder / "templates.yml").write_text(
+        "items: {films: 1, generic: 2, people: 3, quoted: 4}  # comment\nbehaviour: {films: 5}\n"
+    )
+    (folder / "search_spaces.yml").write_text("EASE: {l2: [1]}\nALS: {factors: [2]}\n")
+    (folder / "words.yml").write_text("a: 1  # comment\n")
     return folder
 
 
@@ -82,34 +88,48 @@ def rewrite(path, text):
     os.utime(path, ns=(before + 10**9, before + 10**9))
 
 
-LOADED = ["llmrec", "llmrec.data.films", "llmrec.text", "llmrec.gone"]
+LOADED = ["llmrec", *(f"llmrec.{m}" for m in ("data.films", "fetch", "space", "text", "gone"))]
 
 
 def test_provenance_holds_loaded_modules_and_the_data_they_name(package, notebook, tmp_path):
-    path = notebook(tmp_path / "04_a.ipynb", "x")
+    path = notebook(tmp_path / "04_a.ipynb", 'text_of("quoted")\n"words.yml"', "%%bash\n'people'")
     found = Snapshot.take(package).provenance(path, LOADED)
-    assert list(found.modules) == ["llmrec", "llmrec.data.films", "llmrec.text"]
-    assert set(found.data) == {
-        "films",
-        "templates.yml",
-    }  # people: only in a docstring, or not loaded
+    assert list(found.modules) == sorted(set(LOADED) - {"llmrec.gone"})
+    assert set(found.data) == {  # people: only in a docstring, not loaded, or no Python
+        "sources.yml: films",
+        *(f"templates.yml: items: {name}" for name in ("films", "generic", "quoted")),
+        "templates.yml: behaviour: films",
+        "search_spaces.yml: EASE",
+        "words.yml",
+    }
     assert Provenance.from_json(found.to_json()) == found
 
 
 @pytest.mark.parametrize(
     ("file", "text", "changes"),
     [
-        ("text.py", '"""New words."""\nTABLE = "templates.yml"  # why\n', []),
-        ("text.py", 'TABLE = "templates.yml"\nN = 2\n', ["llmrec.text"]),
+        ("text.py", '"""New."""\nTABLE = "templates.yml"  # why\nOWN = "generic"\n', []),
+        ("text.py", 'TABLE = "templates.yml"\nOWN = "generic"\nN = 2\n', ["llmrec.text"]),
         ("other.py", "N = 2\n", []),
-        ("templates.yml", "a: 1\n", []),
-        ("templates.yml", "a: 2\n", ["templates.yml"]),
+        ("templates.yml", "items: {films: 1, generic: 2, new: 9}\nbehaviour: {films: 5}\n", []),
+        (
+            "templates.yml",
+            "items: {films: 2, generic: 2}\nbehaviour: {films: 5}\n",
+            ["templates.yml: items: films"],
+        ),
+        ("search_spaces.yml", "EASE: {l2: [1]}\nALS: {}\nNew: {}\n", []),
+        ("search_spaces.yml", "EASE: {l2: [2]}\n", ["search_spaces.yml: EASE"]),
+        ("words.yml", "a: 2\n", []),
         (
             "sources.yml",
             "films: {title: Films, members: {a.db: {sha256: '1'}}}\nnew: {members: {}}\n",
             [],
         ),
-        ("sources.yml", "films: {title: F, members: {a.db: {sha256: '3'}}}\n", ["films"]),
+        (
+            "sources.yml",
+            "films: {title: F, members: {a.db: {sha256: '3'}}}\n",
+            ["sources.yml: films"],
+        ),
     ],
 )
 def test_what_makes_a_chapter_stale(package, notebook, tmp_path, file, text, changes):

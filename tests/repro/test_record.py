@@ -49,9 +49,16 @@ def test_refuses_a_key_of_another_form(record, key):
 @pytest.mark.parametrize(
     ("value", "options", "message"),
     [
-        (1, {"kind": "sum"}, "use one of exact, metric, difference, time"),
+        (1, {"kind": "sum"}, "use one of exact, metric, difference, choice, time"),
         (float("nan"), {}, "must be finite"),
         ([1.0, float("inf")], {}, "must be finite"),
+        (0.25, {"kind": "choice"}, "must be a name, not 0.25"),
+        (["EASE", 3], {"kind": "choice"}, "must be a name, not"),
+        (
+            "EASE",
+            {"kind": "choice", "tolerance": 1},
+            "only a metric or a difference has a tolerance",
+        ),
         (np.float64("nan"), {"kind": "time"}, "must be finite"),
         (0.5, {"kind": "metric"}, "give its absolute tolerance"),
         (0.5, {"kind": "metric", "tolerance": 0}, "positive and finite"),

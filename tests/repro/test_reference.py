@@ -16,6 +16,7 @@ ENTRIES = {
     "ch04.zero": {"kind": "metric", "value": 0.0, "tolerance": 1e-6},
     "ch04.curve": {"kind": "metric", "value": [0.9, -0.5], "tolerance": 0.02},
     "ch04.gap.low": {"kind": "difference", "value": -0.001, "tolerance": 0.005},
+    "ch04.best": {"kind": "choice", "value": "EASE"},
     "ch04.seconds": {"kind": "time", "value": 3.0},
 }
 REPOSITORY = Path(__file__).parents[2]
@@ -43,7 +44,7 @@ def assert_every_mutation_is_caught(entries):
     for key, entry in entries.items():
         rows = compare(Reference("book", {**entries, key: shifted(entry)}), got)
         wrong = [row.key for row in rows if row.failed]
-        assert wrong == ([] if entry["kind"] == "time" else [key])
+        assert wrong == ([] if entry["kind"] in ("choice", "time") else [key])
 
 
 def test_the_same_records_are_reproduced():
@@ -72,6 +73,14 @@ def test_within_the_tolerance_is_reproduced_and_the_difference_is_the_largest():
 def test_another_shape_drifts(value):
     got = {**ENTRIES, "ch04.curve": {"kind": "metric", "value": value, "tolerance": 0.02}}
     assert verdicts(ENTRIES, got)["ch04.curve"] == "drifted"
+
+
+def test_another_choice_is_reported_and_the_same_reproduced():
+    reference = Reference("book", {"ch04.best": ENTRIES["ch04.best"]})
+    (same,) = compare(reference, Records(reference.entries))
+    (other,) = compare(reference, Records({"ch04.best": {"kind": "choice", "value": "ALS"}}))
+    assert (same.verdict, same.note) == ("reproduced", "")
+    assert (other.verdict, other.note, other.failed) == ("reported", "another choice", False)
 
 
 def test_the_reference_tolerance_counts_and_a_change_of_kind_drifts():

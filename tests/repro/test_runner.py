@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from llmrec.repro import runner
 from llmrec.repro.check import check_records, check_run, check_static
 from llmrec.repro.publish import publish
 from llmrec.repro.reference import Reference
@@ -149,3 +150,13 @@ def test_bad_requests(clone, notebook):
         reproduce(clone, jobs=0)
     with pytest.raises(ValueError, match="no notebook for chapter 05"):
         reproduce(clone, only=["05"])
+
+
+def test_what_took_long_in_the_reference_run_begins_first(clone, notebook, lines, monkeypatch):
+    for number in ("04", "05", "06"):
+        notebook(clone.root / "notebooks" / f"{number}_a.ipynb", "1")
+    known = {"ch04": {"seconds": 3.0}, "ch05": {"seconds": 9.0}}
+    Reference("book", {}, known, {}).save(clone.reference)
+    monkeypatch.setattr(runner, "_run_chapters", lambda w, jobs: lines.extend(w) or iter(()))
+    reproduce(clone)
+    assert [chapter for _, chapter, *_ in lines] == ["ch05", "ch04", "ch06"]

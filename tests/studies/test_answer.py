@@ -8,15 +8,16 @@ import pytest
 
 from llmrec.data import Dataset
 from llmrec.studies.answer import answer
+from llmrec.studies.found import Found
 from llmrec.studies.plan import (
     Candidate,
     StudyError,
     first_split,
     make_plan,
     make_splits,
+    without_refused,
 )
 from llmrec.studies.profile import profile
-from llmrec.studies.run import Found
 from llmrec.studies.tables import prepare
 
 N = 60
@@ -50,19 +51,33 @@ def planned(dataset, **options):
     return make_plan(about, split, why, **chosen), split, tables
 
 
-def found_with(gain, cold=None, n=N):
-    """Results in which TextEASE gains about ``gain`` on EASE, and ``cold`` on new items."""
+def with_new(share):
+    """A split whose test part has this share of events on an item that is new."""
+    plan, split, _ = planned(toy())
+    item = split.test["item"].to_numpy().copy()
+    item[: round(share * len(item))] = 11
+    train = split.train[split.train["item"] != 11]
+    item[round(share * len(item)) :] = 0
+    return plan, replace(split, train=train, history=train, test=split.test.assign(item=item))
+
+
+def found_with(gain, cold=None, n=N, wrong=0.0, cold_wrong=0.0):
+    """Results in which TextEASE gains about ``gain`` on EASE, and ``cold`` on new items.
+
+    With other items' texts it gains ``wrong``, on new items ``cold_wrong``.
+    """
     users, noise = list(range(n)), np.tile([0.01, -0.01], n // 2)
     base = np.full(n, 0.3)
     means = {"Popularity": base - 0.1, "EASE": base, "TextEASE": base + gain + noise}
-    means |= {"TextEASE, words": base + gain / 2, "TextEASE, shuffled": base}
+    means |= {"TextEASE, words": base + gain / 2, "TextEASE, shuffled": base + wrong}
     out = Found(candidates=CANDIDATES, pair=("EASE", "TextEASE"))
     out.controls = {"language": "TextEASE"}
     out.controls |= {kind: f"TextEASE, {kind}" for kind in ("words", "shuffled")}
     for name, values in means.items():
         parts = {}
         if cold is not None:
-            ours = (base + cold + noise if name == "TextEASE" else base).tolist()
+            gains = {"TextEASE": cold + noise, "TextEASE, shuffled": cold_wrong}
+            ours = (base + gains.get(name, 0.0)).tolist()
             parts["cold"] = {"users": users, "values": {"ndcg@10": ours}}
         whole = {"users": users, "values": {"ndcg@10": values.tolist()}}
         out.results[name] = {**whole, "slices": parts}
@@ -102,10 +117,51 @@ def test_a_gain_for_everybody_is_shown_with_its_numbers():
     ],
 )
 def test_which_model_is_shipped(gain, cold, first, ship):
-    plan, split, _ = planned(toy())
+    plan, split = with_new(0.5)
     said = answer(found_with(gain, cold), plan, split)
     assert said.sentence.startswith(first)
     assert said.ship == ship
+
+
+@pytest.mark.parametrize(
+    ("options", "first", "ship", "why"),
+    [
+        (
+            {"gain": 0.06, "wrong": 0.06},
+            "A gain, but other items’ texts give it too: with them the same model reaches 0.360",
+            "EASE",
+            "it is not shown that the right texts give the gain",
+        ),
+        ({"gain": 0.06}, "Yes", "TextEASE", "its gain over the best model without text is clear"),
+        ({"gain": -0.06, "cold": 0.2}, "No, ", "EASE", "the best model with text is worse, clear"),
+        ({"gain": -0.004, "cold": 0.2}, "No", "EASE", "overall a loss of 0.0"),
+        ({"gain": 0.0, "cold": 0.2, "cold_wrong": 0.2}, "No g", "EASE", "so by the right texts"),
+        ({"gain": 0.0, "cold": 0.2}, "No g", "TextEASE", "50.0% of the test events (1% would do)"),
+    ],
+)
+def test_text_is_shipped_for_the_right_reason(options, first, ship, why):
+    plan, split = with_new(0.5)
+    found = found_with(**options)
+    if options["gain"] == -0.004:  # not worse, clear of zero, but a loss that matters is possible
+        noise = np.tile([0.03, -0.03], N // 2)
+        values = np.array(found.results["TextEASE"]["values"]["ndcg@10"]) + noise
+        found.results["TextEASE"]["values"]["ndcg@10"] = values.tolist()
+    said = answer(found, plan, split)
+    assert said.sentence.startswith(first)
+    assert said.ship == ship
+    assert why in said.why
+
+
+def test_few_new_items_ship_nothing_and_a_missing_control_is_said():
+    plan, split = with_new(0.0)
+    said = answer(found_with(0.0, 0.2), plan, split)
+    assert said.ship == "EASE"
+    assert "they are 0.0% of the test events, and 1% would be needed" in said.why
+    found = found_with(0.06)
+    del found.controls["shuffled"]
+    said = answer(found, plan, split)
+    assert said.ship == "EASE"
+    assert said.sentence.startswith("A gain, but its control with other items’ texts could not")
 
 
 def test_groups_too_small_are_not_judged():
@@ -136,7 +192,12 @@ def test_the_split_is_by_time_where_it_can_be():
     data = toy()
     undated = replace(data, interactions=data.interactions.assign(timestamp=0))
     plan, split, _ = planned(undated)
-    assert (plan.split, plan.why_split) == ("random", "not every event has a time")
+    assert (plan.split, plan.why_split) == ("random", "no event has a time")
+    equal = replace(data, interactions=data.interactions.assign(timestamp=7))
+    assert planned(equal)[0].why_split == "all events have the same time"
+    some = data.interactions["timestamp"].where(data.interactions["user"] > 1, 0)
+    gaps = replace(data, interactions=data.interactions.assign(timestamp=some))
+    assert planned(gaps)[0].why_split == "16 of 480 events have no time, too many to leave out"
     at_once = data.interactions.assign(timestamp=np.repeat([5, 9], len(data.interactions) // 2))
     plan, _, _ = planned(replace(data, interactions=at_once))
     assert (plan.split, plan.why_split[:20]) == ("random", "too few different ti")
@@ -154,6 +215,33 @@ def test_both_splits_have_the_same_test_part_and_a_sample_bounds_the_tuning():
     assert small.tuning.train.equals(small.tuning.history)
     assert small.tuning.valid["user"].nunique() <= 20
     assert set(small.tuning.valid["user"]) <= set(small.tuning.train["user"])
+    assert splits.items is None
+
+
+def test_a_sample_makes_no_item_look_new():
+    data = toy()
+    plan, final, tables = planned(data)
+    small = make_splits(tables.dataset, replace(plan, tuning_events=40, judged=5), final)
+    full = make_splits(tables.dataset, plan, final)
+    known = set(small.tuning.train["item"])
+    cold = set(full.tuning.cold_items)
+    assert set(small.items) == known | cold
+    assert set(small.tuning.valid["item"]) <= known | cold
+
+
+def test_what_was_refused_before_the_test_is_hidden_in_it():
+    plan, final, tables = planned(toy())
+    taken = {(u, i) for u, i in tables.dataset.interactions[["user", "item"]].to_numpy().tolist()}
+    item = next(i for i in range(12) if (0, i) not in taken)
+    late = next(i for i in range(12) if (1, i) not in taken)
+    refused = pd.DataFrame({"user": [0, 1], "item": [item, late], "timestamp": [1, 10**9]})
+    splits = make_splits(tables.dataset, plan, final, refused)
+    history = splits.judged.matrix("history") - final.matrix("history")
+    assert np.argwhere(history.toarray()).tolist() == [[0, item]]
+    assert splits.final is final  # no model is fitted on what was refused
+    random = replace(final, name="random")
+    both = without_refused(random, refused).matrix("history") - final.matrix("history")
+    assert np.argwhere(both.toarray()).tolist() == [[0, item], [1, late]]
 
 
 def test_large_catalogues_get_other_models_and_say_why():
@@ -167,3 +255,13 @@ def test_large_catalogues_get_other_models_and_say_why():
     assert {"ItemKNN", "ALS", "NeighbourBridge", "TextSimilarity"} <= names
     assert {"EASE", "Bridge", "TextEASE", "TextKNN"} <= set(large.left_out)
     assert not names & set(large.left_out)
+    assert large.left_out["EASE"] == "its item-item matrix takes too long for 90,000 items"
+
+
+def test_what_does_not_fit_into_memory_says_so(monkeypatch):
+    from types import SimpleNamespace
+
+    few = SimpleNamespace(total=1000, available=0)
+    monkeypatch.setattr("llmrec.studies.plan.psutil.virtual_memory", lambda: few)
+    plan, _, _ = planned(toy())
+    assert plan.left_out["EASE"] == "its item-item matrices need 0.0 GB for 12 items"

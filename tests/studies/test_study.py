@@ -61,7 +61,11 @@ def test_a_shop_with_times_is_split_by_time_and_profiled(answered):
     assert about.columns == ("title", "about")
     assert about.not_text == {"picture": "links or paths", "price": "numbers or dates"}
     assert about.merged == 7
-    assert about.dropped == {"items without a row": 1, "repeated events (kept)": 7}
+    assert about.dropped == {
+        "events on items without a row": 2,
+        "items without a row": 1,
+        "repeated events (kept)": 7,
+    }
     assert about.never_taken >= 3
     assert about.one_event_users >= 2
     assert study.results["split"]["new_items"] > 0.02
@@ -84,6 +88,13 @@ def test_low_ratings_are_no_interest_and_never_listed(answered, cinema):
         listed, _ = served.list_for(served.user(user), 60)
         assert not set(served.items["item"].iloc[listed]) & set(items)
     assert study.profile.columns == ("title", "genres")
+    hidden = study.results["split"]["refused"]
+    assert 0 < hidden < len(low)  # those of before the test
+    title = served.items.set_index("item")["title"]
+    before = low[low["timestamp"] < events["timestamp"].quantile(0.5)]
+    for person in study.results["users"]:
+        refused = set(title[before.loc[before["user"] == person["user"], "item"]])
+        assert not refused & {one["title"] for one in person["list"]}
 
 
 def test_chinese_counts_without_time_are_split_at_random(answered):

@@ -45,7 +45,7 @@ def test_low_ratings_are_left_out_counted_and_remembered():
     tables = prepare(Dataset("toy", events, data.items))
     assert (tables.least, tables.low) == (3.0, 2)
     assert tables.dataset.interactions["weight"].tolist() == [5, 4, 3, 5]
-    assert tables.refused.to_numpy().tolist() == [[1, 0]]  # user 3 is gone with the only event
+    assert tables.refused.to_numpy().tolist() == [[1, 0, 5]]  # user 3 is gone with the only event
     everything = prepare(Dataset("toy", events, data.items), least=0)
     assert everything.low == 0
     assert len(everything.refused) == 0
@@ -59,6 +59,35 @@ def test_weights_of_zero_are_no_interest_and_repeats_count_once():
     tables = prepare(Dataset("toy", events, data.items))
     assert (tables.feedback, tables.low, tables.merged) == ("counts", 1, 2)
     assert len(tables.dataset.interactions) == 3
+
+
+def test_a_pair_that_counts_once_is_neither_lost_nor_refused():
+    data = dataset([5, 0, 5, 0, 2])
+    events = data.interactions.assign(user=[0, 0, 1, 1, 1], item=[0, 0, 1, 2, 2])
+    events = events.iloc[[1, 0, 2, 3, 4]].reset_index(drop=True)  # weights 0, then 5
+    tables = prepare(Dataset("toy", events, data.items))
+    assert (tables.feedback, tables.low, tables.merged) == ("counts", 2, 0)
+    pairs = tables.dataset.interactions[["user", "item"]].to_numpy().tolist()
+    assert pairs == [[0, 0], [1, 1], [1, 2]]
+    assert len(tables.refused) == 0
+
+
+def test_few_events_without_a_time_are_left_out_and_many_are_not():
+    data = dataset([1] * 200)
+    events = data.interactions.assign(timestamp=np.arange(200))  # one of 200 is 0
+    tables = prepare(Dataset("toy", events, data.items))
+    assert (tables.undated, len(tables.dataset.interactions)) == (1, 199)
+    assert profile(tables).dated
+    tables = prepare(Dataset("toy", events.assign(timestamp=np.arange(200) // 3), data.items))
+    assert (tables.undated, len(tables.dataset.interactions)) == (0, 200)
+    assert not profile(tables).dated
+
+
+def test_columns_of_interactions_that_are_not_read_are_known():
+    data = dataset([1] * 6)
+    events = data.interactions.assign(price=[9.5, 9.5, 3, 4, 1, 2], shop="ours", row=range(6))
+    about = profile(prepare(Dataset("toy", events, data.items)))
+    assert about.unread == {"price": True, "shop": False, "row": False}
 
 
 def test_text_columns_are_told_from_numbers_links_and_constants():

@@ -15,6 +15,7 @@ UNTUNED = {
     "GivenScores": "a table computed elsewhere: there is nothing to choose",
     "MultiInterest": "learns nothing; its distance is a share of pairs, its half-life in seconds",
     "PersonalFrequency": "ranks what is bought again, which validation here leaves out (chapter 8)",
+    "RecentPopularity": "counts age in days, which not all data know; a grid in chapter 8",
     "SharedMap": "chosen by how it carries to other catalogues, not on its own (chapter 11)",
 }
 

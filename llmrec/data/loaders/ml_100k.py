@@ -20,7 +20,7 @@ ARTICLES = "The|A|An|La|Le|Les|L'|Il|Das|Der|Die|Det|O"
 FACTS = {"Director": "director", "Cast": "cast", "Country": "country", "Runtime": "runtime"}
 
 
-def ml_100k() -> Dataset:
+def load() -> Dataset:
     """Return MovieLens-100K: 943 users, 1,682 films, 100,000 ratings from 1 to 5 (``weight``).
 
     Items: ``title`` ("The Godfather"), ``year``, ``genres`` (comma-separated), and, for the films

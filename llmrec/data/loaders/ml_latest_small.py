@@ -12,13 +12,13 @@ import pandas as pd
 
 from llmrec import fetch
 from llmrec.data.dataset import Dataset
-from llmrec.data.movielens import split_title
+from llmrec.data.loaders.ml_100k import split_title
 from llmrec.data.validation import DataError
 
 NO_GENRES = "(no genres listed)"
 
 
-def ml_latest_small() -> Dataset:
+def load() -> Dataset:
     """Return MovieLens latest small: 610 users, 9,742 films, 100,836 ratings, 1996 to 2018.
 
     ``weight`` is the rating, from half a star to five. Items: ``title`` ("The Godfather"), ``year``

@@ -25,7 +25,7 @@ COLUMNS = {
 }
 
 
-def hetrec_lastfm(tags: int = 0) -> Dataset:
+def load(tags: int = 0) -> Dataset:
     """Return HetRec Last.fm 2k: 1,892 listeners, 17,632 artists, 92,834 listening counts.
 
     One row is a listener and one of at most 50 artists that he listened to most; ``weight`` counts

@@ -18,9 +18,7 @@ from llmrec.data.validation import NO_ROW, add_items_without_row
 PURCHASE = ("household_id", "product_id", "quantity", "transaction_timestamp")
 
 
-def complete_journey(
-    *, min_item_count: int = 0, departments: Iterable[str] | None = None
-) -> Dataset:
+def load(*, min_item_count: int = 0, departments: Iterable[str] | None = None) -> Dataset:
     """Return the Complete Journey: 1,469,307 purchases, one row a line of a receipt.
 
     ``weight`` is the quantity (0 on some lines, thousandths of a gallon for fuel). Items: ``title``

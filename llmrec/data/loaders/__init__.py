@@ -1,39 +1,23 @@
-"""Datasets by name.
+"""Datasets by name: one module each, imported when its data are asked for.
+
+A file ``name_of_it.py`` with a function ``load`` in this folder is the dataset ``name-of-it``.
 
 Introduced in chapter 4.
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from collections.abc import Callable
+import pkgutil
 from typing import Any
 
-from llmrec.data.amazon_beauty import amazon_beauty
-from llmrec.data.citeulike import citeulike_a
-from llmrec.data.community import community
-from llmrec.data.complete_journey import complete_journey
 from llmrec.data.dataset import Dataset
-from llmrec.data.deskdrop import deskdrop
-from llmrec.data.lastfm import hetrec_lastfm
-from llmrec.data.movielens import ml_100k
-from llmrec.data.movielens_small import ml_latest_small
-
-_LOADERS: dict[str, Callable[..., Dataset]] = {
-    "ml-100k": ml_100k,
-    "complete-journey": complete_journey,
-    "amazon-beauty": amazon_beauty,
-    "citeulike-a": citeulike_a,
-    "deskdrop": deskdrop,
-    "community": community,
-    "lastfm": hetrec_lastfm,
-    "ml-latest-small": ml_latest_small,
-}
 
 
 def available() -> tuple[str, ...]:
     """Return the names that `load` knows."""
-    return tuple(_LOADERS)
+    return tuple(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
 
 
 def load(name: str, **options: Any) -> Dataset:
@@ -58,14 +42,15 @@ def load(name: str, **options: Any) -> Dataset:
 
     Introduced in chapter 4.
     """
-    if name not in _LOADERS:
+    if name not in available():
         raise ValueError(
-            f"no dataset is named {name!r}: choose from {', '.join(_LOADERS)}, or read your own "
+            f"no dataset is named {name!r}: choose from {', '.join(available())}, or read your own "
             "with Dataset.from_folder"
         )
-    known = tuple(inspect.signature(_LOADERS[name]).parameters)
+    loader = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").load
+    known = tuple(inspect.signature(loader).parameters)
     if unknown := sorted(set(options) - set(known)):
         raise TypeError(
             f"dataset {name!r} has no option {unknown[0]!r} (it has: {', '.join(known) or 'none'})"
         )
-    return _LOADERS[name](**options)
+    return loader(**options)

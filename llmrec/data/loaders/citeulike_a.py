@@ -16,7 +16,7 @@ from llmrec.data.dataset import Dataset
 from llmrec.data.validation import DataError
 
 
-def citeulike_a() -> Dataset:
+def load() -> Dataset:
     """Return CiteULike-a: 5,551 readers, 16,980 articles, 204,986 articles saved.
 
     Ids are 0, 1, … as in the files; no timestamps, and rows in no order of time. Items: ``title``,

@@ -16,7 +16,7 @@ from llmrec.data.dataset import Dataset
 from llmrec.data.validation import DataError
 
 
-def amazon_beauty() -> Dataset:
+def load() -> Dataset:
     """Return Amazon Beauty: 22,363 customers, 12,101 products, 198,502 reviews in their order.
 
     Every customer and product has at least five reviews. Only their order is known: timestamps are

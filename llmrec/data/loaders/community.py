@@ -141,7 +141,7 @@ class Community:
         return (np.asarray(timestamps) - START) // WEEK
 
 
-def community(n_users: int = 2000, seed: int = 0) -> Dataset:
+def load(n_users: int = 2000, seed: int = 0) -> Dataset:
     """Return the dataset of a **simulated** community: views, likes, comments, shares of posts.
 
     Items: ``title``, ``body``, ``tags`` (for half of them), ``author`` and ``published``. No row of

@@ -24,7 +24,7 @@ EVENTS = {"timestamp": "timestamp", "eventType": "action", "contentId": "item", 
 TITLES = ("titles_content_filtering.csv", "titles_collaborative_filtering.csv")
 
 
-def deskdrop() -> Dataset:
+def load() -> Dataset:
     """Return Deskdrop: 72,312 actions of 1,895 people on 2,987 shared articles, within a year.
 
     One row an action, and an article that somebody opens twice counts twice; ``action`` is viewed,
