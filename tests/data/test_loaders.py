@@ -33,9 +33,7 @@ def test_a_loader_is_imported_when_its_data_are_asked_for() -> None:
 
 
 def test_an_unknown_dataset() -> None:
-    with pytest.raises(
-        ValueError, match="no dataset is named 'ml-1m': choose from amazon-bea"
-    ):
+    with pytest.raises(ValueError, match="no dataset is named 'ml-1m': choose from amazon-bea"):
         load("ml-1m")
 
 
