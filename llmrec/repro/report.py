@@ -5,6 +5,7 @@ Introduced in chapter 4.
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SHOWN_ROWS = 20  # failing keys on the terminal; the written report has all of them
+SHOWN_NOTE = 120  # characters of a note on the terminal
 SHOWN_LENGTH = 40  # a longer value (a list, a hash) is cut in tables; the JSON report has all of it
 
 
@@ -91,6 +93,7 @@ class Report:
             console.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
 
         failing = [row for row in self.rows if row.failed]
+        failing.sort(key=lambda row: row.verdict == "stale")  # many, and no news to who edited
         for row in failing[:SHOWN_ROWS]:
             line(_sentence(row), "red")
         if len(failing) > SHOWN_ROWS:
@@ -132,7 +135,8 @@ def _sentence(row: Row) -> str:
     parts = [
         f"{name} {shorten(value)}" for name in names if (value := getattr(row, name)) is not None
     ]
-    return f"{row.verdict} {row.key}: {', '.join([*parts, *filter(None, [row.note])])}"
+    note = textwrap.shorten(row.note, SHOWN_NOTE, placeholder=" …")
+    return f"{row.verdict} {row.key}: {', '.join([*parts, *filter(None, [note])])}"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

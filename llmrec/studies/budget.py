@@ -25,8 +25,9 @@ class Costs:
     ----------
     plan:
         Whose trials, and numbers of users judged and tested.
-    events, users, items:
-        Train events; users with events; rows of the catalogue.
+    events, users, items, texts:
+        Train events; users with events; rows of the catalogue, and how many different texts they
+        have.
 
     Notes
     -----
@@ -37,6 +38,7 @@ class Costs:
     events: int
     users: int
     items: int
+    texts: int
 
     def fit(self, candidate: Candidate, events: int) -> float:
         """Seconds of one fit."""
@@ -72,7 +74,7 @@ class Costs:
         """Seconds that the language model takes to read the catalogue."""
         if self.plan.encoder in LEXICAL:
             return DEFAULT
-        return DEFAULT + self.items / READ[self.plan.quick]
+        return DEFAULT + self.texts / READ[self.plan.quick]
 
     def tune(self, candidate: Candidate) -> float:
         """Seconds of all trials of a candidate."""

@@ -199,7 +199,8 @@ def study(
     plan = make_plan(about, final, why, encoder=encoder, quick=quick, seed=seed)
     splits = make_splits(tables.dataset, plan, final, tables.refused)
     vectors = Vectors(tables.texts, encoder, plan.words, quick, seed)
-    costs = Costs(plan, len(final.train), about.n_users, about.n_items)
+    different = len(set(tables.texts))
+    costs = Costs(plan, len(final.train), about.n_users, about.n_items, different)
     read = time.perf_counter() - start
     if say is not None:
         say(f"Read {about.n_events:,} events and {about.n_items:,} items in {read:.1f} s.")

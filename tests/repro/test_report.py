@@ -52,6 +52,18 @@ def test_many_failures_are_counted():
     assert found.markdown().count("| drifted |") == SHOWN_ROWS + 3
 
 
+def test_what_drifted_is_not_drowned_by_what_is_stale():
+    entry = {"kind": "exact", "value": 1}
+    reference = Reference("book", {"ch04.a": entry, "ch05.a": entry})
+    got = Records({"ch04.a": entry, "ch05.a": {**entry, "value": 2}})
+    names = [f"llmrec.module_{n}" for n in range(50)]
+    rows = compare(reference, got, stale={"ch04": names})
+    lines = shown(Report("Run", rows, [], {}, {})).splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["drifted ch05.a", "stale ch04.a"]
+    assert lines[1].endswith(" …")
+    assert len(lines[1]) < 200
+
+
 def test_cells_cannot_break_a_table():
     assert table(["a"], [["x|y\nz"]]).splitlines()[-1] == "| x\\|y z |"
     assert shorten(list(range(100))).endswith("…")

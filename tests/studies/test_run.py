@@ -177,11 +177,11 @@ def test_steps_weigh_and_what_is_found_says_nothing_of_the_speed(tmp_path):
 
 def test_costs_add_up(answered):
     plan = load_study(answered["shop"][0]).plan
-    costs = Costs(plan, 1000, 100, 60)
+    costs = Costs(plan, 1000, 100, 60, 50)
     assert 0 < costs.total() < 120
     bridge = Candidate("Bridge", "Bridge", "text", "words")
     assert costs.fit(bridge, 1000) > costs.fit(Candidate("EASE", "EASE", "behaviour"), 1000)
-    larger = Costs(plan, 1_000_000, 100_000, 60_000)
+    larger = Costs(plan, 1_000_000, 100_000, 60_000, 50_000)
     assert larger.total() > 10 * costs.total()
 
 
