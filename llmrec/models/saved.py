@@ -18,6 +18,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors import numpy as tensors
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 import llmrec
 from llmrec import config
@@ -33,6 +34,7 @@ from llmrec.models.neighbours import ItemKNN
 from llmrec.models.personal_frequency import PersonalFrequency
 from llmrec.models.popularity import Popularity
 from llmrec.models.pure_svd import PureSVD
+from llmrec.models.recent_popularity import RecentPopularity
 from llmrec.models.shared_map import SharedMap
 from llmrec.models.text_ease import TextEASE
 from llmrec.models.text_neighbours import TextKNN
@@ -48,8 +50,8 @@ KNOWN: Mapping[str, type[Recommender]] = {
     kind.__name__: kind
     for kind in (
         *(ALS, BPR, EASE, Bridge, Ensemble, FeatureALS, ItemKNN, MultiInterest, NeighbourBridge),
-        *(PersonalFrequency, Popularity, PureSVD, ReciprocalRankFusion, SharedMap, TextEASE),
-        *(TextKNN, TextSimilarity, TransitionKNN),
+        *(PersonalFrequency, Popularity, PureSVD, RecentPopularity, ReciprocalRankFusion),
+        *(SharedMap, TextEASE, TextKNN, TextSimilarity, TransitionKNN),
     )
 }
 
@@ -282,12 +284,13 @@ def _unpack_als(model: ALS, learned: dict[str, Any]) -> dict[str, Any]:
     """Put the factors back into the library's object, which `ALS.fold_in` solves with."""
     from implicit.cpu.als import AlternatingLeastSquares
 
-    inner = AlternatingLeastSquares(
-        factors=model.factors,
-        regularization=model.regularization,
-        alpha=model.alpha,
-        num_threads=config.threads(),
-    )
+    with threadpool_limits(1, "blas"):  # implicit warns of other threads under its own
+        inner = AlternatingLeastSquares(
+            factors=model.factors,
+            regularization=model.regularization,
+            alpha=model.alpha,
+            num_threads=config.threads(),
+        )
     inner.user_factors, inner.item_factors = learned["user_factors_"], learned["item_factors_"]
     return {**learned, "model_": inner}
 

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from llmrec.data import DataError, Dataset, Split
 from llmrec.models import Recommender, top_k
@@ -166,8 +165,7 @@ def load_served(folder: str | Path) -> Served:
         raise FileNotFoundError(
             f"{path} has no {CARD}: give the folder that llmrec study wrote, or its model folder"
         )
-    with threadpool_limits(1, "blas"):  # rebuilding ALS, implicit warns of threads under its own
-        model = load(path)
+    model = load(path)
     tables = {}
     for name in TABLES:
         file = path / f"{name}.parquet"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from llmrec.models import (
     ALS,
@@ -23,6 +24,7 @@ from llmrec.models import (
     PersonalFrequency,
     Popularity,
     PureSVD,
+    RecentPopularity,
     ReciprocalRankFusion,
     SavedModelError,
     SharedMap,
@@ -38,6 +40,7 @@ from llmrec.models.saved import KNOWN, size
 EVERYBODY = np.arange(30)
 MODELS = {
     "popularity": lambda f: Popularity(),
+    "recent-popularity": lambda f: RecentPopularity(half_life=np.inf),
     "itemknn": lambda f: ItemKNN(neighbours=20, weighting="tfidf"),
     "transition": lambda f: TransitionKNN(shrinkage=0.0),
     "ease": lambda f: EASE(l2=5.0),
@@ -225,3 +228,10 @@ def test_writing_again_replaces_and_leaves_nothing_aside(folder, planted):
     save(Popularity().fit(planted), folder)
     assert isinstance(load(folder), Popularity)
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_als_is_loaded_without_a_warning_of_threads(planted, tmp_path, monkeypatch):
+    save(ALS(factors=6, seed=1).fit(planted), tmp_path)
+    monkeypatch.setattr("implicit.utils._checked_blas_config", False)  # it warns but once
+    with threadpool_limits(2, "blas"):  # warnings are errors here
+        load(tmp_path)
