@@ -1,7 +1,4 @@
-"""Where the cache lives, which device computes, how many threads and which seeds: the one place.
-
-Introduced in chapter 4.
-"""
+"""Where the cache lives, which device computes, how many threads and which seeds: the one place."""
 
 from __future__ import annotations
 

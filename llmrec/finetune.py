@@ -2,8 +2,6 @@
 
 ``W x`` becomes ``W x + (α/r) B A x`` with ``A (r, d_in)`` random and ``B (d_out, r)`` zero at the
 start, so that training begins at the pretrained model; only A and B learn.
-
-Introduced in chapter 14.
 """
 
 from __future__ import annotations
@@ -49,8 +47,7 @@ class LoRA:
 
     Notes
     -----
-    Hu et al., LoRA: low-rank adaptation of large language models, ICLR 2022. Introduced in
-    chapter 14.
+    Hu et al., LoRA: low-rank adaptation of large language models, ICLR 2022.
     """
 
     rank: int = 8
@@ -67,10 +64,7 @@ class LoRA:
             raise ValueError(f"LoRA: rank={self.rank} and alpha={self.alpha} must be at least 1")
 
     def adapt(self, model: torch.nn.Module) -> Any:
-        """Return the model with frozen weights and fresh adapters in its layers.
-
-        Introduced in chapter 14.
-        """
+        """Return the model with frozen weights and fresh adapters in its layers."""
         from peft import LoraConfig, get_peft_model
 
         layers = self.layers if isinstance(self.layers, str) else list(self.layers)
@@ -114,7 +108,7 @@ def finetune_decoder(
 
     Notes
     -----
-    Training is in float32. Introduced in chapter 14.
+    Training is in float32.
     """
     if model.adapter:
         raise ValueError(f"{model!r} is fine-tuned already: start from the model without adapter")
@@ -154,9 +148,8 @@ def finetune_decoder(
 
 
 def continuation_loss(model: Any, pairs: Sequence[tuple[Ids, Ids]]) -> Tensor:
-    """Return the mean cross-entropy over the continuations' tokens of ``(prompt, continuation)``.
-
-    Introduced in chapter 14.
+    """Return the mean cross-entropy over the continuations' tokens of ``(prompt,
+    continuation)``.
     """
     device = next(model.parameters()).device
     width = max(len(prompt) + len(answer) for prompt, answer in pairs)
@@ -203,10 +196,6 @@ def next_item_examples(
     ------
     ValueError
         When no user has two train items.
-
-    Notes
-    -----
-    Introduced in chapter 14.
     """
     taken = sequences(split.train, split.n_users, keep="first")
     taken = [items for items in taken if len(items) > 1]
@@ -276,7 +265,7 @@ def finetune_encoder(
 
     Notes
     -----
-    Training is in float32. Introduced in chapter 14.
+    Training is in float32.
     """
     sampler = _PairSampler(split)
     ids = encoder.tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
@@ -326,7 +315,6 @@ def info_nce(left: Tensor, right: Tensor, excluded: Tensor, temperature: float) 
     """Return the symmetric in-batch contrastive loss of unit rows ``(B, d)``.
 
     ``excluded (B, B)`` marks pairs ``(n, m)`` that are no negatives; the diagonal never is.
-    Introduced in chapter 14.
     """
     scores = left @ right.T / temperature  # (B, B)
     own = torch.eye(len(scores), dtype=torch.bool, device=scores.device)

@@ -1,7 +1,4 @@
-"""A causal language model: likelihood of a continuation, next words, greedy text.
-
-Introduced in chapter 14.
-"""
+"""A causal language model: likelihood of a continuation, next words, greedy text."""
 
 from __future__ import annotations
 
@@ -52,10 +49,6 @@ class Likelihood:
         float64 ``(n,)``, ``Σ_t log p(w_t | prompt, w_<t)``, in nats.
     tokens:
         int64 ``(n,)``, how many tokens each continuation has.
-
-    Notes
-    -----
-    Introduced in chapter 14.
     """
 
     total: np.ndarray
@@ -97,7 +90,7 @@ class LanguageModel:
 
     Notes
     -----
-    Results depend on how texts are batched by float rounding only. Introduced in chapter 14.
+    Results depend on how texts are batched by float rounding only.
     """
 
     def __init__(
@@ -230,10 +223,6 @@ class LanguageModel:
         ------
         ValueError
             When the lengths differ, or a prompt or a continuation is empty or too long.
-
-        Notes
-        -----
-        Introduced in chapter 14.
         """
         if len(prompts) != len(continuations):
             raise ValueError(f"{len(prompts)} prompts but {len(continuations)} continuations")
@@ -250,10 +239,7 @@ class LanguageModel:
         )
 
     def next_words(self, prompt: Prompt, k: int = 10) -> list[tuple[str, float]]:
-        """Return the ``k`` most probable next tokens, as text, with their probabilities.
-
-        Introduced in chapter 2.
-        """
+        """Return the ``k`` most probable next tokens, as text, with their probabilities."""
         tree = TokenTree()
         tree.add(self.prompt_ids(prompt), (0,))
         state = self._states(tree)[:, -1]
@@ -309,10 +295,6 @@ class LanguageModel:
             The text ends there, at the model's own end of turn, or before the first ``stop``.
         stop:
             Strings that end a text and do not belong to it.
-
-        Notes
-        -----
-        Introduced in chapter 14.
         """
         heads = {prompt: self.prompt_ids(prompt) for prompt in dict.fromkeys(prompts)}
         kind = f"generate {max_new_tokens} {json.dumps(list(stop))}"

@@ -2,8 +2,6 @@
 
 Colours follow what a model knows (identities, text, both), never the chart; each colour has its
 own marker, so that the figures can also be read in grey.
-
-Introduced in chapter 4.
 """
 
 from __future__ import annotations
@@ -57,7 +55,7 @@ class Interval(Protocol):
 
 
 def use_style() -> None:
-    """Set the book's matplotlib style, as every chart here does. Introduced in chapter 4."""
+    """Set the book's matplotlib style, as every chart here does."""
     plt.style.use(STYLE)
 
 
@@ -66,10 +64,6 @@ def figure_hash(arrays: Mapping[str, ArrayLike]) -> str:
 
     Names, shapes, numbers and texts count; the order of the names does not. A number that sits on
     the border of two roundings can change the hash with the last bit: round it before plotting.
-
-    Notes
-    -----
-    Introduced in chapter 4.
 
     Examples
     --------
@@ -98,7 +92,6 @@ def interval_plot(
     ax: Axes | None = None,
 ) -> tuple[Figure, Arrays]:
     """Draw one dot with its interval a row, the value written at the right.
-    Introduced in chapter 4.
 
     Parameters
     ----------
@@ -165,7 +158,6 @@ def loss_curves(
     ax: Axes | None = None,
 ) -> tuple[Figure, Arrays]:
     """Draw one line a curve over epochs 1, 2, …, each named at its end.
-    Introduced in chapter 6.
 
     Parameters
     ----------
@@ -221,7 +213,6 @@ def item_map(
     ax: Axes | None = None,
 ) -> tuple[Figure, Arrays]:
     """Draw all items as a cloud of dots, with some of them highlighted and named.
-    Introduced in chapter 4.
 
     Parameters
     ----------
@@ -296,7 +287,6 @@ def heatmap(
     ax: Axes | None = None,
 ) -> tuple[Figure, Arrays]:
     """Draw a matrix as colours with the number in each cell (a colour bar beyond 120 cells).
-    Introduced in chapter 5.
 
     Parameters
     ----------

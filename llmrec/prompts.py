@@ -1,7 +1,4 @@
-"""Prompts: a fixed wording in which item text is quoted as data, never read as an instruction.
-
-Introduced in chapter 14.
-"""
+"""Prompts: a fixed wording in which item text is quoted as data, never read as an instruction."""
 
 from __future__ import annotations
 
@@ -30,10 +27,6 @@ class Chat:
         The role the model is given; empty: none is written.
     answer:
         The answer's first words, which the model continues.
-
-    Notes
-    -----
-    Introduced in chapter 14.
     """
 
     user: str
@@ -50,15 +43,13 @@ def inside_quotes(text: object) -> str:
     Line breaks and control characters become spaces, double quotes of any script single ones, and
     what follows the first 120 characters an ellipsis. A chat model's special tokens need no care
     here: `LanguageModel` reads all text as text, so ``<|im_end|>`` in a title is ten characters.
-
-    Introduced in chapter 14.
     """
     line = clean(text).translate(_QUOTES)
     return line if len(line) <= LONGEST else line[: LONGEST - 1].rstrip() + "…"
 
 
 def quoted(text: object) -> str:
-    """Return item text between double quotes (see `inside_quotes`). Introduced in chapter 14."""
+    """Return item text between double quotes (see `inside_quotes`)."""
     return f'"{inside_quotes(text)}"'
 
 
@@ -74,10 +65,6 @@ class PromptTemplate:
         What ``{history}`` becomes with and without a history; ``{items}`` are the quoted items.
     join:
         Written between items.
-
-    Notes
-    -----
-    Introduced in chapter 14.
     """
 
     text: str = ""
@@ -116,7 +103,7 @@ class PromptTemplate:
 
         Notes
         -----
-        Values are filled in once and never read as a template again. Introduced in chapter 14.
+        Values are filled in once and never read as a template again.
         """
         rows = [quoted(text) for text in candidates]
         listed = (
@@ -135,7 +122,7 @@ class PromptTemplate:
 
 
 def letter(place: int) -> str:
-    """Return the label of a listed candidate: A to Z. Introduced in chapter 14."""
+    """Return the label of a listed candidate: A to Z."""
     if not 0 <= place < 26:
         raise ValueError(f"candidate {place + 1} has no letter: list at most 26 candidates")
     return chr(ord("A") + place)
@@ -159,10 +146,6 @@ def prompt_template(name: str | PromptTemplate) -> PromptTemplate:
     ------
     KeyError
         When no prompt has the name.
-
-    Notes
-    -----
-    Introduced in chapter 14.
     """
     if isinstance(name, PromptTemplate):
         return name

@@ -1,7 +1,4 @@
-"""Slow results kept on disk: append-only shards that survive an interrupted run.
-
-Introduced in chapter 4.
-"""
+"""Slow results kept on disk: append-only shards that survive an interrupted run."""
 
 from __future__ import annotations
 
@@ -17,10 +14,7 @@ from typing import Any, ClassVar
 
 
 def key_of(*parts: Any) -> str:
-    """Return 32 hex digits of the sha256 of the parts, written as JSON.
-
-    Introduced in chapter 14.
-    """
+    """Return 32 hex digits of the sha256 of the parts, written as JSON."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
@@ -34,10 +28,6 @@ class Shards(ABC):
     ----------
     folder:
         Where the shards live; made when the first is written.
-
-    Notes
-    -----
-    Introduced in chapter 4.
     """
 
     suffix: ClassVar[str]
@@ -98,7 +88,7 @@ class Shards(ABC):
 
 
 class JsonShards(Shards):
-    """Shards of JSON values under text keys. Introduced in chapter 14."""
+    """Shards of JSON values under text keys."""
 
     suffix = ".json"
 

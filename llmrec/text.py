@@ -2,8 +2,6 @@
 
 Templates are data (``llmrec/templates.yml``). Values are filled in once and never read as a
 template again, so braces, brackets or instructions inside a title stay what they are: a title.
-
-Introduced in chapter 4.
 """
 
 from __future__ import annotations
@@ -203,8 +201,6 @@ def item_text(items: pd.DataFrame, template: str = "ml-100k") -> list[str]:
     >>> films = pd.DataFrame({"title": ["Heat", "Ran"], "year": [1995, None]})
     >>> item_text(films, "{title}[ ({year})]")
     ['Heat (1995)', 'Ran']
-
-    Introduced in chapter 4.
     """
     compiled = _item_template(template)
     if missing := [name for name in compiled.required if name != "*" and name not in items]:
@@ -281,8 +277,6 @@ def behaviour_text(
         When the template or a column is missing.
     ValueError
         When the budget is not positive or an item code is not a row of ``items``.
-
-    Introduced in chapter 4.
     """
     wording = _behaviour_template(template)
     if budget < 1:
@@ -307,8 +301,6 @@ def behaviour_texts(
     Returns
     -------
     list of ``split.n_users`` strings; users without a history get ``""``.
-
-    Introduced in chapter 4.
     """
     wording = _behaviour_template(template or _own_template(split.dataset))
     if budget < 1:

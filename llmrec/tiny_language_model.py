@@ -1,7 +1,4 @@
-"""A language model small enough to train from scratch: byte pairs, a causal decoder, bits.
-
-Introduced in chapter 2.
-"""
+"""A language model small enough to train from scratch: byte pairs, a causal decoder, bits."""
 
 from __future__ import annotations
 
@@ -30,8 +27,6 @@ _BATCH = 64  # texts read at once when nothing is learnt
 def clean_words(text: str) -> list[str]:
     """Clean a text and cut it into words and marks: lower case, accents off, printable ASCII only.
 
-    Introduced in chapter 2.
-
     Examples
     --------
     >>> clean_words("Amélie's  World (2001)")
@@ -45,7 +40,6 @@ def is_stop_word(word: str) -> bool:
     """Say whether scikit-learn's list of English stop words has this word.
 
     It is the list that many pipelines use; among its 318 words are *fire*, *bill* and *nobody*.
-    Introduced in chapter 2.
     """
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
@@ -74,7 +68,7 @@ class BytePairs:
 
     Notes
     -----
-    Sennrich, Haddow and Birch, ACL 2016. Introduced in chapter 2.
+    Sennrich, Haddow and Birch, ACL 2016.
     """
 
     def __init__(self, texts: Sequence[Words], size: int = 1024) -> None:
@@ -127,7 +121,7 @@ class BytePairs:
 class Block(nn.Module):
     """One layer: every position looks at those before it, then thinks for itself.
 
-    ``x + Attention(norm(x))``, then ``x + MLP(norm(x))``. Introduced in chapter 2.
+    ``x + Attention(norm(x))``, then ``x + MLP(norm(x))``.
     """
 
     def __init__(self, dim: int, heads: int) -> None:
@@ -150,7 +144,7 @@ class Block(nn.Module):
 class TinyDecoder(nn.Module):
     """The network: tokens ``(B, T)`` to logits of the next token ``(B, T, V)``.
 
-    One table of token vectors serves at the entrance and at the exit. Introduced in chapter 2.
+    One table of token vectors serves at the entrance and at the exit.
     """
 
     def __init__(self, size: int, dim: int, layers: int, heads: int, context: int) -> None:
@@ -163,7 +157,7 @@ class TinyDecoder(nn.Module):
             nn.init.normal_(table.weight, std=0.02)
 
     def states(self, tokens: Tensor) -> Tensor:
-        """Return the last hidden states ``(B, T, d)``. Introduced in chapter 2."""
+        """Return the last hidden states ``(B, T, d)``."""
         place = torch.arange(tokens.shape[1], device=tokens.device)
         return self.norm(self.blocks(self.token(tokens) + self.position(place)))
 
@@ -197,10 +191,6 @@ class TinyLanguageModel:
         Mean training loss of each epoch, in nats a token.
     valid_losses_:
         The same on the validation texts, after each epoch; empty without them.
-
-    Notes
-    -----
-    Introduced in chapter 2.
     """
 
     network_: TinyDecoder
@@ -239,10 +229,6 @@ class TinyLanguageModel:
         ValueError
             When there is no text, a text is too long or not clean, or ``heads`` does not divide
             ``dim``.
-
-        Notes
-        -----
-        Introduced in chapter 2.
         """
         if not texts:
             raise ValueError("TinyLanguageModel: there is no text to learn from")
@@ -279,10 +265,6 @@ class TinyLanguageModel:
         -------
         list of float64 arrays ``(n_words + 1,)``; the last entry is the end of the text, so that a
         sum is the bits of the whole text.
-
-        Notes
-        -----
-        Introduced in chapter 2.
         """
         out: list[np.ndarray] = []
         for rows, tokens in self._padded(texts):
@@ -298,7 +280,7 @@ class TinyLanguageModel:
     def encode(self, texts: Sequence[Words]) -> np.ndarray:
         """Return unit rows float32 ``(n, dim)``: the mean of the last states over a text's pieces.
 
-        An empty text gives a zero row. Introduced in chapter 2.
+        An empty text gives a zero row.
         """
         means = np.zeros((len(texts), self.dim), np.float32)
         done = 0
@@ -312,10 +294,7 @@ class TinyLanguageModel:
 
     @torch.inference_mode()
     def write(self, begin: Words, generator: np.random.Generator) -> list[str]:
-        """Return words drawn one piece after the other until the text ends, after ``begin``.
-
-        Introduced in chapter 2.
-        """
+        """Return words drawn one piece after the other until the text ends, after ``begin``."""
         codes = [0, *(code for word in begin for code in self.vocabulary.codes(word))]
         while len(codes) < self.context:
             p = F.softmax(self.network_(torch.tensor([codes]))[0, -1].double(), dim=0).numpy()
@@ -371,10 +350,6 @@ def bits_per_character(bits: Sequence[np.ndarray], texts: Sequence[Words]) -> fl
     ------
     ValueError
         When the texts hold no character.
-
-    Notes
-    -----
-    Introduced in chapter 2.
 
     Examples
     --------

@@ -1,7 +1,4 @@
-"""Many prompts and continuations in one pass: what they have in common is read once.
-
-Introduced in chapter 14.
-"""
+"""Many prompts and continuations in one pass: what they have in common is read once."""
 
 from __future__ import annotations
 
@@ -26,10 +23,6 @@ class TokenTree:
         Of each node; the parent of a first token is -1.
     pairs:
         The ``(prompt, continuation)`` held, in the order they were added.
-
-    Notes
-    -----
-    Introduced in chapter 14.
     """
 
     def __init__(self) -> None:
@@ -40,7 +33,7 @@ class TokenTree:
         self._children: dict[tuple[int, int], int] = {}
 
     def add(self, prompt: Ids, answer: Ids) -> None:
-        """Hold a pair, sharing what the tree holds of it already. Introduced in chapter 14."""
+        """Hold a pair, sharing what the tree holds of it already."""
         node = -1
         for depth, token in enumerate(prompt + answer[:-1]):
             child = self._children.get((node, token))
@@ -53,7 +46,7 @@ class TokenTree:
         self.pairs.append((prompt, answer))
 
     def news(self, sequence: Ids) -> int:
-        """Count the tokens of a sequence that the tree does not hold. Introduced in chapter 14."""
+        """Count the tokens of a sequence that the tree does not hold."""
         node = -1
         for depth, token in enumerate(sequence):
             if (node, token) not in self._children:
@@ -62,7 +55,7 @@ class TokenTree:
         return 0
 
     def path(self, prompt: Ids, answer: Ids) -> list[int]:
-        """Return the node before each token of a held answer. Introduced in chapter 14."""
+        """Return the node before each token of a held answer."""
         node, nodes = -1, []
         for token in prompt + answer[:-1]:
             node = self._children[node, token]
@@ -70,7 +63,7 @@ class TokenTree:
         return nodes[len(prompt) - 1 :]
 
     def ancestors(self) -> np.ndarray:
-        """Return boolean ``(t, t)``: the row's node sees the column's. Introduced in chapter 14."""
+        """Return boolean ``(t, t)``: the row's node sees the column's."""
         sees = np.eye(len(self.tokens), dtype=bool)
         for node, parent in enumerate(self.parents):
             if parent >= 0:
@@ -81,7 +74,7 @@ class TokenTree:
 def trees(pairs: Sequence[Pair], size: int) -> Iterator[TokenTree]:
     """Pack pairs into trees of at most ``size`` tokens (a longer pair has a tree of its own).
 
-    Sorted, so that neighbours share the most. Introduced in chapter 14.
+    Sorted, so that neighbours share the most.
     """
     tree = TokenTree()
     for prompt, answer in sorted(pairs):

@@ -1,7 +1,4 @@
-"""Losses, negative sampling, and one plain training loop with progress and early stopping.
-
-Introduced in chapter 5.
-"""
+"""Losses, negative sampling, and one plain training loop with progress and early stopping."""
 
 from __future__ import annotations
 
@@ -36,10 +33,6 @@ def bce_loss(logits: Tensor, labels: Tensor) -> Tensor:
     --------
     >>> round(bce_loss(torch.tensor([0.0, 2.0]), torch.tensor([1.0, 1.0])).item(), 4)
     0.41
-
-    Notes
-    -----
-    Introduced in chapter 5.
     """
     return F.binary_cross_entropy_with_logits(logits, labels)
 
@@ -56,7 +49,7 @@ def bpr_loss(positive: Tensor, negative: Tensor) -> Tensor:
 
     Notes
     -----
-    Rendle et al., UAI 2009. Introduced in chapter 5.
+    Rendle et al., UAI 2009.
     """
     return F.softplus(negative - positive).mean()
 
@@ -75,10 +68,6 @@ def softmax_loss(scores: Tensor, targets: Tensor, temperature: float = 1.0) -> T
         Either int64 ``(B,)``, one observed item a row, or float ``(B, n_items)``, many a row.
     temperature:
         τ > 0; a small one sharpens scores that are bounded, such as cosines.
-
-    Notes
-    -----
-    Introduced in chapter 5.
     """
     if not temperature > 0:
         raise ValueError(f"softmax_loss: temperature={temperature} must be positive")
@@ -105,10 +94,6 @@ def linear_cross_entropy(hidden: Tensor, items: Tensor, targets: Tensor, rows: i
         int64 ``(N,)``, one observed item a row.
     rows:
         Rows of scores held at once.
-
-    Notes
-    -----
-    Introduced in chapter 13.
     """
     return _LinearCrossEntropy.apply(hidden, items, targets, rows)
 
@@ -165,10 +150,6 @@ def sample_negatives(
     ------
     ValueError
         When a user has seen the whole catalogue.
-
-    Notes
-    -----
-    Introduced in chapter 6.
     """
     return NegativeSampler(seen)(users, n, generator)
 
@@ -221,10 +202,6 @@ def held_out_recall(
         Maps user codes ``(B,)`` to fresh scores ``(B, n_items)``.
     known, held_out:
         ``(n_users, n_items)``.
-
-    Notes
-    -----
-    Introduced in chapter 13.
     """
     users, items = (held_out > known).nonzero()
     found = 0
@@ -243,7 +220,7 @@ def recall_on_valid(
     """Return what `train` asks after each epoch, or None for a split without valid.
 
     ``embed`` brings ``model.users_`` and ``model.items_`` up to date; their `held_out_recall` on
-    ``split.valid`` is noted in ``model.valid_history_``. Introduced in chapter 13.
+    ``split.valid`` is noted in ``model.valid_history_``.
     """
     if not len(split.valid):
         return None
@@ -277,7 +254,7 @@ def seeded(seed: int) -> Iterator[np.random.Generator]:
 
 
 def float_tensor(array: np.ndarray) -> Tensor:
-    """Return the array as a float32 tensor on the device of the book. Introduced in chapter 5."""
+    """Return the array as a float32 tensor on the device of the book."""
     return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(config.device())
 
 
@@ -331,10 +308,6 @@ def train(
     ------
     FloatingPointError
         When the loss becomes NaN or infinite.
-
-    Notes
-    -----
-    Introduced in chapter 5.
     """
     if epochs < 1 or not lr > 0 or patience < 1:
         raise ValueError(

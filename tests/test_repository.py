@@ -230,12 +230,6 @@ def test_a_missing_docstring_is_found():
     assert undocumented(source, {"h"}) == ["f", "A.g"]
 
 
-@pytest.mark.parametrize("path", [m for m in MODULES if m.stem[:2] != "__"], ids=name_of)
-def test_every_module_says_which_chapter_introduces_it(path):
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    assert re.search(r"Introduced in chapter \d+", docstring)
-
-
 def test_public_names_are_exported_and_exist():
     for init in PACKAGE.rglob("__init__.py"):
         tree = ast.parse(init.read_text(encoding="utf-8"))

@@ -1,7 +1,4 @@
-"""What each command does, except ``recommend``; returns the exit code.
-
-Introduced in chapter 4.
-"""
+"""What each command does, except ``recommend``; returns the exit code."""
 
 from __future__ import annotations
 

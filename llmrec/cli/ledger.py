@@ -1,7 +1,4 @@
-"""``llmrec ledger``: measure published numbers again.
-
-Introduced in chapter 12.
-"""
+"""``llmrec ledger``: measure published numbers again."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""``llmrec recommend``: one user's list, and what of the history speaks for each item.
-
-Introduced in chapter 4.
-"""
+"""``llmrec recommend``: one user's list, and what of the history speaks for each item."""
 
 from __future__ import annotations
 

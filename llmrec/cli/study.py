@@ -1,7 +1,4 @@
-"""``llmrec study``: the study of a folder of tables, written as report, notebook and model.
-
-Introduced in chapter 11.
-"""
+"""``llmrec study``: the study of a folder of tables, written as report, notebook and model."""
 
 from __future__ import annotations
 

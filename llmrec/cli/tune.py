@@ -1,7 +1,4 @@
-"""``llmrec tune``: tune models with one budget, and write down what was found.
-
-Introduced in chapter 12.
-"""
+"""``llmrec tune``: tune models with one budget, and write down what was found."""
 
 from __future__ import annotations
 

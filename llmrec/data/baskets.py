@@ -1,7 +1,4 @@
-"""Cut the year at one moment: what was bought before, and the next basket or weeks after.
-
-Introduced in chapter 8.
-"""
+"""Cut the year at one moment: what was bought before, and the next basket or weeks after."""
 
 from __future__ import annotations
 
@@ -33,8 +30,6 @@ def cut_split(dataset: Dataset, cut: int, days: float = 28.0) -> Split:
     ------
     ValueError
         When ``days`` is not positive, a timestamp is unknown or a part comes out empty.
-
-    Introduced in chapter 8.
     """
     if not days > 0:
         raise ValueError(f"cut_split: days={days} must be positive")
@@ -52,8 +47,6 @@ def first_baskets(split: Split) -> Split:
     """Return the split with each user's first test basket alone as the test part.
 
     A basket is what one user took in one second: shops print one time on all lines of a receipt.
-
-    Introduced in chapter 8.
     """
     first = split.test.groupby("user")["timestamp"].transform("min")
     return replace(split, test=split.test[split.test["timestamp"] == first].reset_index(drop=True))

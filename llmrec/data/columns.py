@@ -1,7 +1,4 @@
-"""How the columns of anybody's tables are called, and which of them hold words.
-
-Introduced in chapter 11.
-"""
+"""How the columns of anybody's tables are called, and which of them hold words."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ WORD = r"[^\W\d_]{2}"  # two letters
 def separator_of(text: str) -> str:
     """Return what stands between the cells of a CSV: a comma, a semicolon or a tab.
 
-    The most frequent of the three in the header, outside quotes. Introduced in chapter 11.
+    The most frequent of the three in the header, outside quotes.
 
     Examples
     --------
@@ -43,10 +40,7 @@ def separator_of(text: str) -> str:
 def rename(
     frames: list[pd.DataFrame | None], files: list[Path | None], columns: Mapping[str, str]
 ) -> None:
-    """Apply the files' names → ours; a name that no table has is a slip, so it is refused.
-
-    Introduced in chapter 4.
-    """
+    """Apply the files' names → ours; a name that no table has is a slip, so it is refused."""
     present = {column for frame in frames if frame is not None for column in frame.columns}
     for theirs in columns:
         if theirs not in present:
@@ -67,7 +61,7 @@ def named(
 
     ``wanted`` names our columns and, where not any content will do, what raises a `DataError` on
     the wrong one. Where two columns would do, neither is taken. What was taken is counted by its
-    cells, and said. Introduced in chapter 11.
+    cells, and said.
     """
     for ours, reads in wanted.items():
         if ours in frame.columns:
@@ -83,7 +77,7 @@ def named(
 def titled(items: pd.DataFrame, counts: dict[str, int]) -> pd.DataFrame:
     """Return items with a column ``title``: a column of names, else the first one that holds words.
 
-    Where no column does, titles are empty. Either is counted. Introduced in chapter 11.
+    Where no column does, titles are empty. Either is counted.
     """
     if "title" in items.columns or "item" not in items.columns:
         return items
@@ -98,10 +92,7 @@ def titled(items: pd.DataFrame, counts: dict[str, int]) -> pd.DataFrame:
 
 
 def holds_words(cells: pd.Series) -> bool:
-    """Tell whether most cells are texts with letters that are no links, and not all the same.
-
-    Introduced in chapter 11.
-    """
+    """Tell whether most cells are texts with letters that are no links, and not all the same."""
     said = cells.dropna()
     if types.infer_dtype(said) != "string" or (said.nunique() < 2 and len(cells) > 1):
         return False
@@ -111,10 +102,7 @@ def holds_words(cells: pd.Series) -> bool:
 
 
 def holds_numbers(cells: pd.Series) -> bool:
-    """Tell whether most cells are numbers that may weigh an event; a number of each row is none.
-
-    Introduced in chapter 11.
-    """
+    """Tell whether most cells are numbers that may weigh an event; a number of each row is none."""
     said = cells.dropna()
     if not len(said) or types.is_bool_dtype(said) or types.is_datetime64_any_dtype(said):
         return False

@@ -1,7 +1,4 @@
-"""Who lives in the simulated community, and what they write: interests, friends and posts.
-
-Introduced in chapter 9.
-"""
+"""Who lives in the simulated community, and what they write: interests, friends and posts."""
 
 from __future__ import annotations
 
@@ -64,8 +61,6 @@ class CommunityConfig:
         When a value is out of range; the message names it.
     TypeError
         For an unknown name.
-
-    Introduced in chapter 9.
     """
 
     n_users: int = 2000
@@ -111,10 +106,7 @@ class CommunityConfig:
 
 @cache
 def vocabulary() -> dict[str, Any]:
-    """Return the topics' words and the wordings of posts, as ``community.yml`` holds them.
-
-    Introduced in chapter 9.
-    """
+    """Return the topics' words and the wordings of posts, as ``community.yml`` holds them."""
     path = Path(__file__).parents[1] / "community.yml"
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
@@ -133,10 +125,6 @@ class World:
         Mean visits a day; the day from which on a member comes; what is added to all utilities.
     posts, quality : n_posts rows
         What is written, oldest first, and how attractive it is to everybody.
-
-    Notes
-    -----
-    Introduced in chapter 9.
     """
 
     bots: np.ndarray
@@ -153,7 +141,7 @@ class World:
 
 
 def build_world(config: CommunityConfig) -> World:
-    """Draw people, friends and posts; no feed has a part in it. Introduced in chapter 9."""
+    """Draw people, friends and posts; no feed has a part in it."""
     people, writing = (np.random.default_rng([config.seed, part]) for part in (0, 1))
     n = config.n_users
     bots = np.isin(np.arange(n), people.permutation(n)[: config.bots])
@@ -192,8 +180,6 @@ def interests(
     Affinities wander, ``a_{w+1} = √(1-drift) a_w + √drift · focus · ε``, so that they move and stay
     as spread as they were; interest is their softmax. A jump hands each topic's affinity to another
     topic, so that the main topic changes for certain. Bots have one topic, the first.
-
-    Introduced in chapter 9.
     """
     n, weeks, k = config.n_users, config.weeks, len(vocabulary()["topics"])
     jumping = rng.random(n) < config.jumpers
@@ -221,8 +207,6 @@ def friendships(main: np.ndarray, config: CommunityConfig, rng: np.random.Genera
     The share ``homophily`` is drawn among users with the same main topic ``main (n_users,)``, the
     rest among all. Pairs drawn twice, and a user's with himself, fall out: m is a little below
     ``n_users · friends / 2``.
-
-    Introduced in chapter 9.
     """
     n = len(main)
     a = rng.integers(0, n, round(n * config.friends / 2))
@@ -242,8 +226,6 @@ def posts(
 
     Authors are drawn by ``writing (n_users,)``; topics from the author's interest of that week. The
     table has ``item, title, body, tags, author, published``.
-
-    Introduced in chapter 9.
     """
     n, k = config.weeks * config.posts_a_week, interest.shape[2]
     published = START + np.sort(rng.integers(0, config.weeks * WEEK, n))

@@ -1,7 +1,4 @@
-"""Three tables with fixed column names, checked once, and the split every model is fitted on.
-
-Introduced in chapter 4.
-"""
+"""Three tables with fixed column names, checked once, and the split every model is fitted on."""
 
 from __future__ import annotations
 
@@ -93,8 +90,6 @@ class Dataset:
         DataError
             When a file cannot be read or breaks the rules, or most events are on items without a
             row; file, column and row are named.
-
-        Introduced in chapter 4.
         """
         from llmrec.data.folder import read_folder
 

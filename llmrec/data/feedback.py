@@ -1,7 +1,4 @@
-"""What the weights of events are: ratings, counts, or nothing but events.
-
-Introduced in chapter 11.
-"""
+"""What the weights of events are: ratings, counts, or nothing but events."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ def feedback_of(events: pd.DataFrame) -> Feedback:
     """Tell ratings from counts and from plain events, by the weights alone.
 
     Ratings have few levels in halves, at most ten, one for each user and item, and are not mostly
-    ones; all weights equal are plain events; anything else counts. Introduced in chapter 11.
+    ones; all weights equal are plain events; anything else counts.
     """
     weight = events["weight"].to_numpy(np.float64)
     levels = np.unique(weight)

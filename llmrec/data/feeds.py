@@ -1,6 +1,5 @@
-"""A feed cut at many moments: what is known at each, which articles are on offer, who takes what.
-
-Introduced in chapter 9.
+"""A feed cut at many moments: what is known at each, which articles are on offer, who takes
+what.
 """
 
 from __future__ import annotations
@@ -39,10 +38,6 @@ class Cut:
         Code in the whole dataset of each user code of the split.
     rows : (n_items,) int
         Row in the whole items table of each item code of the split.
-
-    Notes
-    -----
-    Introduced in chapter 9.
     """
 
     split: Split
@@ -59,8 +54,6 @@ def appeared(data: Dataset) -> pd.Series:
     """Return when each item was published or, where that is not known, first acted on: item → s.
 
     A first act is known only afterwards: before it, nobody can tell that the item exists.
-
-    Introduced in chapter 9.
     """
     if "published" in data.items:
         return data.items.set_index("item")["published"]
@@ -98,10 +91,6 @@ def cut_at(
     ------
     ValueError
         When ``memory`` is not positive or ``days`` is negative.
-
-    Notes
-    -----
-    Introduced in chapter 9.
     """
     if memory <= 0 or days < 0:
         raise ValueError(f"memory={memory} must be positive and days={days} not negative")
@@ -138,7 +127,7 @@ def cut_at(
 
 
 def first_day(data: Dataset) -> int:
-    """Return the midnight before the first act, in seconds. Introduced in chapter 9."""
+    """Return the midnight before the first act, in seconds."""
     return int(data.interactions["timestamp"].min()) // DAY * DAY
 
 
@@ -146,8 +135,6 @@ def fresh_cuts(data: Dataset, weeks: Iterable[int], memory: float) -> list[Cut]:
     """Return a cut at the start of each week, about the items that appear in that week.
 
     Weeks are counted from `first_day`; weeks in which nobody can be asked are left out.
-
-    Introduced in chapter 9.
     """
     starts = [first_day(data) + week * WEEK for week in weeks]
     cuts = [
@@ -171,8 +158,6 @@ def news_cuts(
     Candidates have appeared in the ``young`` days *before* the cut. With ``young`` 7 and every
     second week, the pools of different weeks share no item. Days on which nobody can be asked, and
     weeks without such a day, are left out.
-
-    Introduced in chapter 9.
     """
     days = tuple(days)
     out = []

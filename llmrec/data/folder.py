@@ -1,7 +1,4 @@
-"""Anybody's tables: a folder of CSV or Parquet files becomes the three tables of a dataset.
-
-Introduced in chapter 4.
-"""
+"""Anybody's tables: a folder of CSV or Parquet files becomes the three tables of a dataset."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The Complete Journey for chapter 8: products joined by name, and who held coupons for what.
-
-Introduced in chapter 8.
-"""
+"""The Complete Journey for chapter 8: products joined by name, and who held coupons for what."""
 
 from __future__ import annotations
 
@@ -33,8 +30,6 @@ def product_types(dataset: Dataset, least: int = 20, before: float = np.inf) -> 
     ------
     ValueError
         When no title was taken by so many users.
-
-    Introduced in chapter 8.
     """
     title = dataset.interactions["item"].map(dataset.items.set_index("item")["title"])
     events = dataset.interactions.assign(item=title)
@@ -90,8 +85,6 @@ def coupon_offers(dataset: Dataset, at: int, item_of: pd.Series | None = None) -
     Returns
     -------
     float32 sparse ``(n_users, n_items)``.
-
-    Introduced in chapter 8.
     """
     folder = fetch.get("complete-journey")
     names = ("campaigns", "campaign_descriptions", "coupons")
@@ -117,8 +110,6 @@ def offers(
         ``campaign_id, start_date, end_date``; both days belong to the campaign.
     coupons:
         ``campaign_id, product_id``, one row a coupon and product.
-
-    Introduced in chapter 8.
     """
     moment = pd.Timestamp(at, unit="s")
     started = described["start_date"] <= moment

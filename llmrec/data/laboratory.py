@@ -1,7 +1,4 @@
-"""A laboratory: a dataset cut to a common size, so that catalogues can be laid side by side.
-
-Introduced in chapter 11.
-"""
+"""A laboratory: a dataset cut to a common size, so that catalogues can be laid side by side."""
 
 from __future__ import annotations
 
@@ -38,8 +35,6 @@ def laboratory(
     ------
     ValueError
         When the texts do not fit the items, or no user has taken enough.
-
-    Introduced in chapter 11.
     """
     said = np.asarray(texts, dtype=object)
     if said.shape != (dataset.n_items,):

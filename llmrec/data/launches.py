@@ -1,6 +1,5 @@
-"""Items that are new: first sold after a moment, or made new by taking away what is known of them.
-
-Introduced in chapter 8.
+"""Items that are new: first sold after a moment, or made new by taking away what is known
+of them.
 """
 
 from __future__ import annotations
@@ -33,8 +32,6 @@ def first_sold(dataset: Dataset, after: int, days: float = 28.0) -> np.ndarray:
     ------
     ValueError
         When ``days`` is not positive or a timestamp is unknown.
-
-    Introduced in chapter 8.
     """
     if not days > 0:
         raise ValueError(f"first_sold: days={days} must be positive")
@@ -62,8 +59,6 @@ def make_new(split: Split, items: ArrayLike) -> Split:
     ------
     ValueError
         When a code is unknown or nothing would be left to learn from.
-
-    Introduced in chapter 8.
     """
     codes = np.unique(np.asarray(items, np.int64))
     if len(codes) and not 0 <= codes[0] <= codes[-1] < split.n_items:

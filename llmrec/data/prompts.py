@@ -1,7 +1,4 @@
-"""Published prompts and the answers of large models: two protocols for language models.
-
-Introduced in chapter 14.
-"""
+"""Published prompts and the answers of large models: two protocols for language models."""
 
 from __future__ import annotations
 
@@ -48,8 +45,6 @@ def tallrec(domain: str = "movie") -> dict[str, pd.DataFrame]:
     ----------
     Bao et al. 2023, "TALLRec: an effective and efficient tuning framework to align large language
     model with recommendation", RecSys.
-
-    Introduced in chapter 14.
     """
     if domain not in DOMAINS:
         raise ValueError(f"TALLRec has no domain {domain!r}: choose from {', '.join(DOMAINS)}")
@@ -75,8 +70,6 @@ def nir() -> pd.DataFrame:
     ----------
     Wang and Lim 2023, "Zero-shot next-item recommendation using large pretrained language models",
     arXiv 2304.03153.
-
-    Introduced in chapter 14.
     """
     folder = fetch.get("nir-ml100k")
     asked = folder / "results_multi_prompting_len8_numcand_19_2023.json"

@@ -1,7 +1,4 @@
-"""Splits exactly as published papers used them: the ground on which to meet their numbers.
-
-Introduced in chapter 12.
-"""
+"""Splits exactly as published papers used them: the ground on which to meet their numbers."""
 
 from __future__ import annotations
 
@@ -49,8 +46,6 @@ def published_split(name: str) -> Split:
     ----------
     Zheng et al. 2018, "Spectral collaborative filtering", RecSys. Li and She 2017, "Collaborative
     variational autoencoder for recommender systems", KDD.
-
-    Introduced in chapter 12.
     """
     if name == "ml-1m-spectralcf":
         return _spectralcf(name)

@@ -1,7 +1,4 @@
-"""The Southern Women: who came to which gathering, small enough to check by hand.
-
-Introduced in chapter 3.
-"""
+"""The Southern Women: who came to which gathering, small enough to check by hand."""
 
 from __future__ import annotations
 
@@ -45,8 +42,6 @@ def southern_women() -> Dataset:
     Davis, Gardner and Gardner, Deep South: A Social Anthropological Study of Caste and Class,
     University of Chicago Press 1941; the table was put together from interviews, newspapers and
     guest lists.
-
-    Introduced in chapter 3.
     """
     rows = [line.split() for line in TABLE.strip().splitlines()]
     names = [" ".join(row[:2]) for row in rows]

@@ -3,8 +3,6 @@
 Rows keep the order of the interactions table where timestamps tie. A share of n things is rounded
 half up. A split that would leave a part empty is refused. ``history`` is ``train``, plus the
 fold-in events of cold users.
-
-Introduced in chapter 4.
 """
 
 from __future__ import annotations
@@ -33,8 +31,6 @@ def time_split(dataset: Dataset, test: float = 0.2, valid: float = 0.0, seed: in
     ----------
     Meng et al. 2020, "Exploring data splitting strategies for the evaluation of recommendation
     models": a global time split is the one that leaks nothing from the future.
-
-    Introduced in chapter 4.
     """
     _check_shares(test=test, valid=valid)
     time = dataset.interactions["timestamp"].to_numpy()
@@ -65,8 +61,6 @@ def random_split(dataset: Dataset, test: float = 0.25, valid: float = 0.0, seed:
     ------
     ValueError
         When a share is out of range or a part comes out empty.
-
-    Introduced in chapter 4.
     """
     _check_shares(test=test, valid=valid)
     user = dataset.coded["user"].to_numpy()
@@ -90,8 +84,6 @@ def last_out_split(dataset: Dataset, valid: bool = False) -> Split:
     ------
     ValueError
         When no user has enough events.
-
-    Introduced in chapter 4.
     """
     events = dataset.coded
     rank, count = _rank_within(events["user"].to_numpy(), events["timestamp"].to_numpy())
@@ -113,8 +105,6 @@ def cold_item_split(
     ------
     ValueError
         When a share is out of range or a part comes out empty.
-
-    Introduced in chapter 4.
     """
     _check_shares(share=share, valid=valid)
     item = dataset.coded["item"].to_numpy()
@@ -136,8 +126,6 @@ def cold_user_split(
     ------
     ValueError
         When a share is out of range or a part comes out empty.
-
-    Introduced in chapter 4.
     """
     _check_shares(share=share, valid=valid)
     if not 0 <= given < 1:

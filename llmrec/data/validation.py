@@ -1,7 +1,4 @@
-"""What a dataset must look like, and one clear line for what does not.
-
-Introduced in chapter 4.
-"""
+"""What a dataset must look like, and one clear line for what does not."""
 
 from __future__ import annotations
 
@@ -39,8 +36,6 @@ def validate(
         For an empty table, a column that is missing or of the wrong type, a missing or duplicate
         id, an interaction with an item that has no row, a weight that is not finite or a negative
         timestamp.
-
-    Introduced in chapter 4.
     """
     events, catalogue, people = names
     _columns(events, interactions, INTERACTION_COLUMNS)

@@ -1,4 +1,4 @@
-"""Texts in, unit vectors out: language models, words, and controls. Introduced in chapter 4."""
+"""Texts in, unit vectors out: language models, words, and controls."""
 
 import lazy_loader
 

@@ -1,7 +1,4 @@
-"""What an encoder is, and a disk cache for any of them.
-
-Introduced in chapter 4.
-"""
+"""What an encoder is, and a disk cache for any of them."""
 
 from __future__ import annotations
 
@@ -108,10 +105,6 @@ class VectorShards(Shards):
         Where the shards live.
     dim:
         Length of a vector.
-
-    Notes
-    -----
-    Introduced in chapter 4.
     """
 
     suffix = ".safetensors"

@@ -1,7 +1,4 @@
-"""What the columns of a table say without any text model: labels and numbers as vectors.
-
-Introduced in chapter 13.
-"""
+"""What the columns of a table say without any text model: labels and numbers as vectors."""
 
 from __future__ import annotations
 
@@ -56,8 +53,6 @@ def column_vectors(
     >>> films = pd.DataFrame({"genres": ["Drama", "Crime, Drama"], "year": [1990, 2000]})
     >>> column_vectors(films, ["genres"], ["year"], knots=2).round(2).tolist()
     [[0.0, 1.0, 1.0, 0.0], [0.71, 0.71, 0.0, 1.0]]
-
-    Introduced in chapter 13.
     """
     names = [*labels, *numbers]
     if not names or knots < 2:

@@ -1,7 +1,4 @@
-"""Encoders that know nothing: a gain of text must beat them.
-
-Introduced in chapter 4.
-"""
+"""Encoders that know nothing: a gain of text must beat them."""
 
 from __future__ import annotations
 
@@ -18,8 +15,6 @@ class RandomEncoder(Encoder):
 
     The same text gets the same vector in every call; different texts get independent ones. It
     controls for "any distinct vector would do": identity without meaning.
-
-    Introduced in chapter 4.
     """
 
     name = "random"
@@ -52,8 +47,6 @@ class ShuffledEncoder(Encoder):
     The distinct texts of one call are sorted and permuted in one random cycle, so that (for two
     or more) no text keeps its own vector. It controls for "the cloud of vectors has the right
     shape": geometry without meaning. Because it permutes within a call, batch ≠ single.
-
-    Introduced in chapter 4.
     """
 
     def __init__(self, base: Encoder | None = None, seed: int = 0):

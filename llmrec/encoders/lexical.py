@@ -1,6 +1,5 @@
-"""Words without a language model: TF-IDF, BM25 and hashed words, the baselines of every text gain.
-
-Introduced in chapter 4.
+"""Words without a language model: TF-IDF, BM25 and hashed words, the baselines of every
+text gain.
 """
 
 from __future__ import annotations
@@ -76,8 +75,6 @@ class TfidfEncoder(_FittedEncoder):
         The N texts to learn words and document frequencies from.
     max_features:
         Keep this many of the most frequent words.
-
-    Introduced in chapter 4.
     """
 
     name = "tfidf"
@@ -108,8 +105,6 @@ class Bm25Encoder(_FittedEncoder):
     References
     ----------
     Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
-
-    Introduced in chapter 4.
     """
 
     name = "bm25"
@@ -144,8 +139,6 @@ class HashEncoder(_WordEncoder):
     """Hashed words: word counts in ``dim`` buckets, no vocabulary to learn, unit rows.
 
     ``corpus`` is accepted, like that of the other lexical encoders, and not needed.
-
-    Introduced in chapter 4.
     """
 
     name = "hash"

@@ -1,7 +1,4 @@
-"""Encoders by name.
-
-Introduced in chapter 4.
-"""
+"""Encoders by name."""
 
 from __future__ import annotations
 
@@ -58,8 +55,6 @@ def get_encoder(name: str | Path, *, cache: bool = True, **options: Any) -> Enco
         When an option is unknown, missing or out of range.
     FileNotFoundError
         When a folder or hub id cannot be read.
-
-    Introduced in chapter 4.
     """
     make = _NAMED.get(str(name))
     if make is None:

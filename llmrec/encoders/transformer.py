@@ -1,7 +1,4 @@
-"""Language models as encoders: BERT-family and GPT-family, pooled to one vector a text.
-
-Introduced in chapter 4.
-"""
+"""Language models as encoders: BERT-family and GPT-family, pooled to one vector a text."""
 
 from __future__ import annotations
 
@@ -80,8 +77,6 @@ class TransformerEncoder(Encoder):
     Notes
     -----
     Vectors depend on how texts are batched by rounding only: ≤ 1e-3 in bfloat16.
-
-    Introduced in chapter 4.
     """
 
     def __init__(
@@ -311,12 +306,12 @@ def _write_converted(source: Path, folder: Path) -> None:
 
 
 def minilm(**options: Any) -> TransformerEncoder:
-    """all-MiniLM-L6-v2: BERT family, 22 M weights, 384-d. Introduced in chapter 4."""
+    """all-MiniLM-L6-v2: BERT family, 22 M weights, 384-d."""
     return TransformerEncoder(fetch.get("minilm"), name="minilm", **options)
 
 
 def smollm2(**options: Any) -> TransformerEncoder:
-    """SmolLM2-135M-Instruct: GPT family, 576-d, 4-bit file. Introduced in chapter 4."""
+    """SmolLM2-135M-Instruct: GPT family, 576-d, 4-bit file."""
     source = next(fetch.get("smollm2").glob("*.gguf"))
     with source.open("rb") as file:  # the name pins the bytes: another file is another folder
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,7 +1,4 @@
-"""Look for leaks before believing a number: one call that names the fault and its mend.
-
-Introduced in chapter 12.
-"""
+"""Look for leaks before believing a number: one call that names the fault and its mend."""
 
 from __future__ import annotations
 
@@ -20,18 +17,12 @@ if TYPE_CHECKING:
 
 
 class LeakageError(ValueError):
-    """An audit failed: the message is one line with the first fault and its mend.
-
-    Introduced in chapter 12.
-    """
+    """An audit failed: the message is one line with the first fault and its mend."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """The findings of `audit` on one split: ``print`` it for a sentence and what needs reading.
-
-    Introduced in chapter 12.
-    """
+    """The findings of `audit` on one split: ``print`` it for a sentence and what needs reading."""
 
     name: str
     findings: tuple[Finding, ...]
@@ -108,10 +99,6 @@ def audit(
         With ``strict``, when a check failed.
     ValueError
         When there is not one text a user.
-
-    Notes
-    -----
-    Introduced in chapter 12.
     """
     kind = kind or split.name
     findings = [

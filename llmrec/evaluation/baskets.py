@@ -1,7 +1,4 @@
-"""Evaluate what is bought next when buying again counts: seen items stay candidates and targets.
-
-Introduced in chapter 8.
-"""
+"""Evaluate what is bought next when buying again counts: seen items stay candidates and targets."""
 
 from __future__ import annotations
 
@@ -39,10 +36,6 @@ def evaluate_baskets(
 
     Parameters, result and errors as in `evaluate`; ``split.test`` holds what is to be predicted,
     such as each user's next basket (`llmrec.data.first_baskets`).
-
-    Notes
-    -----
-    Introduced in chapter 8.
     """
     nothing_seen = replace(split, history=split.history.iloc[:0])
     return evaluate(model, nothing_seen, ks, metrics, users, items, part, seed, name=name)

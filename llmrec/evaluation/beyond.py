@@ -1,7 +1,4 @@
-"""Beyond accuracy: all measures of a model's lists at once, with intervals over users.
-
-Introduced in chapter 12.
-"""
+"""Beyond accuracy: all measures of a model's lists at once, with intervals over users."""
 
 from __future__ import annotations
 
@@ -50,7 +47,6 @@ class BeyondAccuracy:
     Notes
     -----
     It has ``name, users, per_user`` as an Evaluation has: `compare` and `group_gaps` take it too.
-    Introduced in chapter 12.
     """
 
     name: str
@@ -116,10 +112,6 @@ def beyond(
     ValueError
         When lists and users differ in number, a code is no item or user, a list holds an item
         twice, or vectors or categories are not finite or do not have one row an item.
-
-    Notes
-    -----
-    Introduced in chapter 12.
     """
     codes = split.test_users if users is None else np.asarray(users)
     items = np.asarray(lists)

@@ -1,7 +1,4 @@
-"""What can be wrong with a split by itself: overlap, repeats, the future, popularity, twins.
-
-Introduced in chapter 12.
-"""
+"""What can be wrong with a split by itself: overlap, repeats, the future, popularity, twins."""
 
 from __future__ import annotations
 
@@ -27,10 +24,7 @@ STRAY = 0.001  # share of repeated rows above which a table looks as if it were 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check looked at and found; ``mend`` says what to do where it did not pass.
-
-    Introduced in chapter 12.
-    """
+    """What one check looked at and found; ``mend`` says what to do where it did not pass."""
 
     check: str
     status: Status
@@ -46,7 +40,7 @@ def overlap(split: Split) -> Finding:
     """Fail when one event (user, item, timestamp) is in two parts.
 
     A test item that the user took before, at another time, is a repeat: a warning, since
-    `evaluate` makes it neither candidate nor target. Introduced in chapter 12.
+    `evaluate` makes it neither candidate nor target.
     """
     parts = {name: getattr(split, name) for name in ("history", "train", "valid", "test")}
     examined = ", ".join(f"{len(frame):,} {name}" for name, frame in parts.items()) + " events"
@@ -71,7 +65,6 @@ def duplicates(split: Split) -> Finding:
     """Fail when more than one row in a thousand of a part repeats (user, item, timestamp).
 
     Fewer are a warning: a till may print a line twice, and matrices count it once.
-    Introduced in chapter 12.
     """
     frames = {name: getattr(split, name) for name in ("train", "valid", "test")}
     twice = {
@@ -94,7 +87,7 @@ def future(split: Split, kind: str) -> Finding:
     In a ``"time"`` split no event of an earlier part (history, valid, test in this order) may be
     later than the first of a later part; in ``"last-out"`` and ``"cold-user"`` splits that holds
     for each user's own events. That train holds other users' later events is a warning that counts
-    them: such splits, and random ones, allow it. Introduced in chapter 12.
+    them: such splits, and random ones, allow it.
     """
     parts = {name: getattr(split, name) for name in ("history", "valid", "test")}
     parts = {name: frame for name, frame in parts.items() if len(frame)}
@@ -131,7 +124,7 @@ def popularity(split: Split, kind: str, seed: int = 0) -> Finding:
     Compares Spearman's ρ of the two counts, over the items of the history, with that of 99 splits
     in which each event is in test with the share of its user's events that are. Below all of them
     is a warning, and by more than 0.05 below their median a failure; but only a warning in kinds
-    of split that part by time or by item, where the two do differ. Introduced in chapter 12.
+    of split that part by time or by item, where the two do differ.
     """
     n_test = len(split.test)
     user, item = (
@@ -181,7 +174,6 @@ def twins(split: Split) -> Finding:
 
     A cold item with a twin in train is not cold for text; a test item with a twin in the user's
     own history is predicted by identity. Items without any text are no twins.
-    Introduced in chapter 12.
     """
     table = split.dataset.items.drop(columns="item")
     rows = (map(clean, row) for row in table.itertuples(index=False, name=None))

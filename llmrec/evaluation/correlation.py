@@ -1,7 +1,4 @@
-"""Rank correlation over a handful of datasets, with the p of all their orders.
-
-Introduced in chapter 11.
-"""
+"""Rank correlation over a handful of datasets, with the p of all their orders."""
 
 from __future__ import annotations
 
@@ -30,8 +27,6 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
     --------
     >>> rank_correlation([1, 2, 3], [10, 30, 20])
     (0.5, 1.0)
-
-    Introduced in chapter 11.
     """
     first, second = np.asarray(x, float), np.asarray(y, float)
     if first.ndim != 1 or first.shape != second.shape or not 2 <= len(first) <= MOST:

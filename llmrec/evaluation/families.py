@@ -1,6 +1,5 @@
-"""A family of claims judged together: corrected p-values, simultaneous intervals, one verdict each.
-
-Introduced in chapter 12.
+"""A family of claims judged together: corrected p-values, simultaneous intervals, one
+verdict each.
 """
 
 from __future__ import annotations
@@ -50,8 +49,7 @@ def family(
 
     Notes
     -----
-    Choose the family before looking: every claim that was tried belongs to it. Introduced in
-    chapter 12.
+    Choose the family before looking: every claim that was tried belongs to it.
 
     Examples
     --------

@@ -1,7 +1,4 @@
-"""Is a model equally good for everyone? Gaps between groups of users, with intervals.
-
-Introduced in chapter 12.
-"""
+"""Is a model equally good for everyone? Gaps between groups of users, with intervals."""
 
 from __future__ import annotations
 
@@ -60,8 +57,7 @@ def group_gaps(
 
     Notes
     -----
-    A gap describes; it does not say why: groups differ in history length too. Introduced in
-    chapter 12.
+    A gap describes; it does not say why: groups differ in history length too.
 
     References
     ----------

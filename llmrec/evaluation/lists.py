@@ -3,8 +3,6 @@
 Every measure takes lists ``(n, k)`` of item codes, as `Recommender.recommend` returns them; -1
 fills up a short list and counts as nothing. A measure of one user is an ``(n,)`` array, NaN where
 it is undefined; coverage and Gini belong to all lists together.
-
-Introduced in chapter 12.
 """
 
 from __future__ import annotations
@@ -21,10 +19,6 @@ def coverage(lists: ArrayLike, n_items: int) -> float:
     """Return the share of the catalogue that is in at least one list, ``|∪_u L_u| / n_items``.
 
     It grows with the number of users: compare models on the same users.
-
-    Notes
-    -----
-    Introduced in chapter 12.
 
     References
     ----------
@@ -47,10 +41,6 @@ def gini(lists: ArrayLike, n_items: int) -> float:
     ``G = Σ_j (2j - n - 1) x_(j) / (n Σ x)`` with ``x_(1) ≤ … ≤ x_(n)``, the number of lists that
     hold each of the ``n = n_items`` items; it is ``1 - 1/n`` when only one item is ever shown, NaN
     when none is.
-
-    Notes
-    -----
-    Introduced in chapter 12.
 
     References
     ----------
@@ -87,10 +77,6 @@ def novelty(lists: ArrayLike, counts: ArrayLike, n_users: int) -> np.ndarray:
     -------
     (n,) float64; NaN for an empty list.
 
-    Notes
-    -----
-    Introduced in chapter 12.
-
     References
     ----------
     T. Zhou et al., "Solving the apparent diversity-accuracy dilemma of recommender systems",
@@ -122,10 +108,6 @@ def diversity(lists: ArrayLike, vectors: ArrayLike) -> np.ndarray:
     Returns
     -------
     (n,) float64 in [0, 2]; NaN for a list of fewer than two items.
-
-    Notes
-    -----
-    Introduced in chapter 12.
 
     References
     ----------
@@ -166,7 +148,7 @@ def popularity_lift(lists: ArrayLike, history: sparse.csr_matrix, counts: ArrayL
 
     Notes
     -----
-    The published "popularity lift" is this minus 1, of group means. Introduced in chapter 12.
+    The published "popularity lift" is this minus 1, of group means.
 
     References
     ----------
@@ -208,10 +190,6 @@ def miscalibration(
     -------
     (n,) float64; NaN where list or history has no item with a category.
 
-    Notes
-    -----
-    Introduced in chapter 12.
-
     References
     ----------
     H. Steck, "Calibrated recommendations", RecSys 2018.
@@ -243,7 +221,7 @@ def category_matrix(texts: Sequence[str], separator: str = ",") -> tuple[np.ndar
 
     Notes
     -----
-    For MovieLens-100K: ``category_matrix(dataset.items["genres"])``. Introduced in chapter 12.
+    For MovieLens-100K: ``category_matrix(dataset.items["genres"])``.
 
     Examples
     --------

@@ -4,8 +4,6 @@ A sparse scorer gives many items the same score. Sorting them "as they come" rew
 model by the order of the catalogue, so every metric here is the *mean over all orders of the tied
 items*, computed exactly (no sampling) from four counts a tie group; see `TieGroups`.
 
-Introduced in chapter 4.
-
 References
 ----------
 F. McSherry and M. Najork, "Computing information retrieval performance measures efficiently in the
@@ -43,10 +41,6 @@ class TieGroups:
         ``R``, relevant items among the ``g``.
     n_relevant : (n_users,) int
         ``N``, relevant candidates of each user; a metric is NaN (undefined) where it is 0.
-
-    Notes
-    -----
-    Introduced in chapter 4.
     """
 
     user: np.ndarray
@@ -77,7 +71,7 @@ def tie_groups(scores: ArrayLike, relevant: Any, excluded: Any = None) -> TieGro
 
     Notes
     -----
-    Costs one sort a row, ``O(n_items log n_items)``. Introduced in chapter 4.
+    Costs one sort a row, ``O(n_items log n_items)``.
 
     Examples
     --------
@@ -161,10 +155,6 @@ def recall(groups: TieGroups, k: int) -> np.ndarray:
     -------
     (n_users,) float64 in [0, 1]; NaN for a user without a relevant item.
 
-    Notes
-    -----
-    Introduced in chapter 4.
-
     Examples
     --------
     The relevant item ties with one other for ranks 1 and 2: it is first half of the time.
@@ -181,10 +171,6 @@ def precision(groups: TieGroups, k: int) -> np.ndarray:
     ``precision@k = 1/k · Σ_groups r · m/t``, always divided by k, also beyond the catalogue.
     Arguments and result as in `recall`.
 
-    Notes
-    -----
-    Introduced in chapter 4.
-
     Examples
     --------
     Both items tie for ranks 1 and 2 and one is relevant: two ranks, one hit.
@@ -200,10 +186,6 @@ def ndcg(groups: TieGroups, k: int) -> np.ndarray:
 
     ``nDCG@k = Σ_groups r/t · (D(min(g + t, k)) - D(min(g, k))) / D(min(N, k))`` with the discounts
     ``D(n) = Σ_{p=1}^{n} 1/log₂(p + 1)``. Arguments and result as in `recall`.
-
-    Notes
-    -----
-    Introduced in chapter 4.
 
     References
     ----------
@@ -237,10 +219,6 @@ def average_precision(
         ``"min"``: ``D = min(k, N)``, so that a perfect list reaches 1 whatever k (Ferrari Dacrema
         et al.; the default). ``"relevant"``: ``D = N``, the trec_eval and ranx convention.
 
-    Notes
-    -----
-    Introduced in chapter 4.
-
     Examples
     --------
     Relevant items at ranks 1 and 3: (1/1 + 2/3) / 2 = 5/6.
@@ -268,10 +246,6 @@ def reciprocal_rank(groups: TieGroups, k: int) -> np.ndarray:
     hypergeometric probability ``C(t - j, r - 1) / C(t, r)``, so
     ``RR@k = Σ_{j=1}^{m} C(t - j, r - 1) / C(t, r) / (g + j)``. Arguments and result as in `recall`.
 
-    Notes
-    -----
-    Introduced in chapter 4.
-
     Examples
     --------
     Rank 1 or rank 2, equally likely: (1 + 1/2) / 2 = 3/4.
@@ -288,10 +262,6 @@ def hit(groups: TieGroups, k: int) -> np.ndarray:
     ``hit@k = 1 - C(t - r, m) / C(t, m)`` for the best group with a relevant item (hypergeometric:
     none of the ``m`` ranks inside the cut holds one of the ``r``). Arguments and result as in
     `recall`.
-
-    Notes
-    -----
-    Introduced in chapter 4.
 
     Examples
     --------

@@ -1,7 +1,4 @@
-"""Whether what was made from a split (texts, vectors, a model) knows the held-out part.
-
-Introduced in chapter 12.
-"""
+"""Whether what was made from a split (texts, vectors, a model) knows the held-out part."""
 
 from __future__ import annotations
 
@@ -31,8 +28,6 @@ def blind(split: Split) -> Split:
     Each held-out event becomes two, on the next two items of the catalogue, at another time with
     another weight and action; ``dataset`` holds those too. What is made from history alone cannot
     tell the difference, and what can has read the held-out part.
-
-    Introduced in chapter 12.
     """
 
     def moved(frame: pd.DataFrame, step: int) -> pd.DataFrame:
@@ -64,7 +59,6 @@ def texts(split: Split, texts: Sequence[str] | Callable[[Split], Sequence[str]])
     Words that stand inside the texts of the user's history anyway, or in the text of somebody who
     never took the item (an ordinary word, such as a film named "It"), are no evidence. A language
     model may guess a title, and a text may leak without one: pass the function where you can.
-    Introduced in chapter 12.
     """
     if not callable(texts):
         return _named(split, texts)
@@ -78,10 +72,7 @@ def texts(split: Split, texts: Sequence[str] | Callable[[Split], Sequence[str]])
 
 
 def features(split: Split, make: Callable[[Split], Features]) -> Finding:
-    """Fail when the vectors that ``make(split)`` returns differ for the copy that `blind` makes.
-
-    Introduced in chapter 12.
-    """
+    """Fail when the vectors that ``make(split)`` returns differ for the copy that `blind` makes."""
     ours, blinded = make(split), make(blind(split))
     examined = "item and user vectors, made again with other events held out"
     for side in ("items", "users"):
@@ -93,10 +84,7 @@ def features(split: Split, make: Callable[[Split], Features]) -> Finding:
 
 
 def model(split: Split, model: Recommender) -> Finding:
-    """Fail when the model was fitted on another split: its ``seen_`` is not ``split.history``.
-
-    Introduced in chapter 12.
-    """
+    """Fail when the model was fitted on another split: its ``seen_`` is not ``split.history``."""
     seen, history = model.seen_, split.matrix("history")
     examined = f"{seen.nnz:,} cells that {type(model).__name__} saw, {history.nnz:,} of history"
     if seen.shape != history.shape:

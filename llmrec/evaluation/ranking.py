@@ -1,6 +1,5 @@
-"""Evaluate a recommender on the full catalogue: per-user values first, then means with intervals.
-
-Introduced in chapter 4.
+"""Evaluate a recommender on the full catalogue: per-user values first, then means with
+intervals.
 """
 
 from __future__ import annotations
@@ -41,10 +40,6 @@ class Evaluation:
         Users asked for that have no relevant item among the candidates, hence no metric.
     seed : int
         Of the bootstrap intervals.
-
-    Notes
-    -----
-    Introduced in chapter 4.
     """
 
     name: str
@@ -81,12 +76,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Slices:
-    """Named groups of user codes and of item codes; see `slices`.
-
-    Notes
-    -----
-    Introduced in chapter 4.
-    """
+    """Named groups of user codes and of item codes; see `slices`."""
 
     users: Mapping[str, np.ndarray]
     items: Mapping[str, np.ndarray]
@@ -139,8 +129,7 @@ def evaluate(
 
     Notes
     -----
-    Users are scored in batches, so memory is bounded whatever their number. Introduced in
-    chapter 4.
+    Users are scored in batches, so memory is bounded whatever their number.
     """
     _check(ks, metrics, part)
     label = name or getattr(model, "name", None) or type(model).__name__
@@ -200,10 +189,6 @@ def slices(split: Split) -> Slices:
     -------
     Slices
         ``users`` and ``items``: name → sorted codes; a group may be empty.
-
-    Notes
-    -----
-    Introduced in chapter 4.
     """
     train = split.matrix("train")
     length = train.getnnz(axis=1)[split.test_users]

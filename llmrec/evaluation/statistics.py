@@ -1,7 +1,4 @@
-"""Means with bootstrap intervals, paired comparisons and the correction for many of them.
-
-Introduced in chapter 4.
-"""
+"""Means with bootstrap intervals, paired comparisons and the correction for many of them."""
 
 from __future__ import annotations
 
@@ -17,12 +14,7 @@ CELLS = 4_000_000  # random draws held at once: 32 MB
 
 
 class PerUser(Protocol):
-    """What can be compared: one value a user, such as an Evaluation or a BeyondAccuracy.
-
-    Notes
-    -----
-    Introduced in chapter 12.
-    """
+    """What can be compared: one value a user, such as an Evaluation or a BeyondAccuracy."""
 
     @property
     def name(self) -> str: ...
@@ -36,12 +28,7 @@ class PerUser(Protocol):
 
 @runtime_checkable
 class Paired(Protocol):
-    """A paired difference that knows its error: a Comparison or a SeedComparison.
-
-    Notes
-    -----
-    Introduced in chapter 12.
-    """
+    """A paired difference that knows its error: a Comparison or a SeedComparison."""
 
     @property
     def difference(self) -> float: ...
@@ -68,10 +55,6 @@ class Paired(Protocol):
 @dataclass(frozen=True)
 class Estimate:
     """A mean over n users with its interval: ``f"{e:.3f}"`` gives ``0.412 [0.398, 0.425]``.
-
-    Notes
-    -----
-    Introduced in chapter 4.
 
     Examples
     --------
@@ -107,10 +90,6 @@ class Comparison:
         Users.
     differences : (n,) float64, optional
         The ``a_u - b_u`` themselves; `compare` keeps them for `interval` and `error`.
-
-    Notes
-    -----
-    Introduced in chapter 4.
     """
 
     difference: float
@@ -183,10 +162,6 @@ def bootstrap(
     ValueError
         When values are empty, NaN or not one-dimensional, or an option is out of range.
 
-    Notes
-    -----
-    Introduced in chapter 4.
-
     References
     ----------
     B. Efron and R. Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13.
@@ -208,7 +183,7 @@ def resampled_means(data: np.ndarray, rng: np.random.Generator, repeats: int) ->
 
     Notes
     -----
-    Memory is bounded whatever n. Introduced in chapter 12.
+    Memory is bounded whatever n.
     """
     n = len(data)
     draws = (data[rng.integers(0, n, (rows, n))].mean(axis=1) for rows in _chunks(repeats, n))
@@ -238,7 +213,7 @@ def compare(
 
     Notes
     -----
-    Correct several p together with `holm`. Introduced in chapter 4.
+    Correct several p together with `holm`.
 
     References
     ----------
@@ -290,10 +265,6 @@ def minimum_detectable_difference(
     ValueError
         When an option is out of range or fewer than two users are given.
 
-    Notes
-    -----
-    Introduced in chapter 12.
-
     References
     ----------
     T. Sakai, "Statistical reform in information retrieval?", SIGIR Forum 48(1), 2014.
@@ -328,10 +299,6 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     ------
     ValueError
         When a p-value is outside [0, 1].
-
-    Notes
-    -----
-    Introduced in chapter 4.
 
     References
     ----------

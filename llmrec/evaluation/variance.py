@@ -1,6 +1,5 @@
-"""Two sources of chance: other users, and another seed or split. How much each moves a difference.
-
-Introduced in chapter 12.
+"""Two sources of chance: other users, and another seed or split. How much each moves a
+difference.
 """
 
 from __future__ import annotations
@@ -36,10 +35,6 @@ class SeedComparison:
         tell the two apart; ``residual`` then holds both.
     shares : tuple of float
         How much of ``error²`` each of the three makes up, in that order; they sum to 1.
-
-    Notes
-    -----
-    Introduced in chapter 12.
     """
 
     difference: float
@@ -131,7 +126,6 @@ def compare_seeds(
     Notes
     -----
     Few seeds give wide intervals (``t_4 = 2.8``, ``t_1 = 12.7``): that is what few seeds know.
-    Introduced in chapter 12.
 
     References
     ----------
@@ -197,10 +191,6 @@ def crossed_bootstrap(
     ------
     ValueError
         When the arrays are empty or differ in length, or a cell comes twice.
-
-    Notes
-    -----
-    Introduced in chapter 12.
 
     References
     ----------

@@ -1,7 +1,4 @@
-"""The interest explorer: some users, what they took, and what four models would have proposed.
-
-Introduced in chapter 0.
-"""
+"""The interest explorer: some users, what they took, and what four models would have proposed."""
 
 from llmrec.explorer.page import explorer_html, interest_map
 from llmrec.explorer.people import Explorer, Person, choose_users, explore, plane, running_mean

@@ -2,8 +2,6 @@
 
 Everything that can be read is plain HTML, written for all users; without JavaScript all of it
 shows. A script of a few lines shows one user at a time and tells Bokeh which films to draw.
-
-Introduced in chapter 0.
 """
 
 from __future__ import annotations
@@ -127,8 +125,6 @@ def explorer_html(
     library:
         Put BokehJS inside (about 1.3 MB). None: unless this run is recorded for the book, whose
         page brings BokehJS along.
-
-    Introduced in chapter 0.
     """
     if library is None:
         library = not os.environ.get(RECORDS_VARIABLE)
@@ -166,7 +162,7 @@ def interest_map(explorer: Explorer, knows: Mapping[str, str]) -> figure:
     """Return the Bokeh figure of all items; the sources of a user are named and still empty.
 
     Sources: ``items``, ``history``, ``path``, ``here``, ``recent``, ``next``, and ``list0``,
-    ``list1``, … in the order of ``explorer.models``. Introduced in chapter 0.
+    ``list1``, … in the order of ``explorer.models``.
     """
     from bokeh.models import ColumnDataSource, HoverTool, Range1d
     from bokeh.models.annotations import Legend

@@ -1,7 +1,4 @@
-"""What the interest explorer shows: chosen users, their way over a map of items, models' lists.
-
-Introduced in chapter 0.
-"""
+"""What the interest explorer shows: chosen users, their way over a map of items, models' lists."""
 
 from __future__ import annotations
 
@@ -40,8 +37,6 @@ class Person:
         ``(m, 2)`` running mean, on the map, of everything so far and of the newest events only.
     lists:
         Model name → item codes, best first; -1 where a list ends early.
-
-    Introduced in chapter 0.
     """
 
     user: int
@@ -56,7 +51,7 @@ class Person:
     lists: Mapping[str, np.ndarray]
 
     def hits(self, model: str) -> np.ndarray:
-        """Return which entries of a model's list were really taken. Introduced in chapter 0."""
+        """Return which entries of a model's list were really taken."""
         return np.isin(self.lists[model], self.taken)
 
 
@@ -76,8 +71,6 @@ class Explorer:
         How many of the newest events ``Person.recent`` averages.
     people:
         The chosen users.
-
-    Introduced in chapter 0.
     """
 
     titles: Sequence[str]
@@ -104,8 +97,6 @@ def choose_users(
     -------
     dict
         Group → sorted user codes; a smaller group is taken whole.
-
-    Introduced in chapter 0.
     """
     if each < 1:
         raise ValueError(f"choose_users: each={each} users a group: at least 1")
@@ -124,8 +115,6 @@ def plane(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     The map is affine, ``p(x) = A (x - x̄)``: the place of a mean of items is the mean of their
     places. That is why no map that bends is used, such as t-SNE: on it a user would have no place.
-
-    Introduced in chapter 0.
     """
     axes = PCA(2, svd_solver="full").fit(np.asarray(vectors, np.float64))
     return axes.transform(vectors), axes.explained_variance_ratio_
@@ -140,8 +129,6 @@ def running_mean(points: np.ndarray, counts: np.ndarray, window: int | None = No
     --------
     >>> running_mean(np.array([[0.0, 0.0], [2.0, 4.0], [4.0, 2.0]]), np.array([1, 3])).tolist()
     [[0.0, 0.0], [2.0, 2.0]]
-
-    Introduced in chapter 0.
     """
     sums = np.vstack([np.zeros((1, 2)), np.cumsum(points, axis=0)])
     first = np.zeros_like(counts) if window is None else np.maximum(counts - window, 0)
@@ -183,8 +170,6 @@ def explore(
     ValueError
         When there is no model or no user, when vectors or texts do not number one an item or a
         user, or when a user has no history.
-
-    Introduced in chapter 0.
     """
     if not models or not any(len(users) for users in groups.values()):
         raise ValueError("explore: name at least one model and one user")

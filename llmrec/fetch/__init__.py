@@ -1,6 +1,6 @@
 """Where bytes come from: mirror folder → cache → package wheel → canonical address.
 
-Every file is pinned by sha256 in ``llmrec/sources.yml``. Introduced in chapter 4.
+Every file is pinned by sha256 in ``llmrec/sources.yml``.
 """
 
 from llmrec.fetch.sources import Archive, FetchError, Member, Source, available

@@ -1,7 +1,4 @@
-"""The pinned table of sources: what each is, where its bytes are and which hash they must have.
-
-Introduced in chapter 4.
-"""
+"""The pinned table of sources: what each is, where its bytes are and which hash they must have."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The folder of each source: found in the mirror or the cache, checked, else filled.
-
-Introduced in chapter 4.
-"""
+"""The folder of each source: found in the mirror or the cache, checked, else filled."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Bring an archive or a file into a staging folder: with pip for wheels, with pooch for addresses.
-
-Introduced in chapter 4.
+"""Bring an archive or a file into a staging folder: with pip for wheels, with pooch for
+addresses.
 """
 
 from __future__ import annotations

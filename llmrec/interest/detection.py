@@ -2,8 +2,6 @@
 
 The statistic at an event reads nothing later. How high it may rise by chance is not looked up in a
 table but measured, on the same sequences in shuffled order, where nothing can have moved.
-
-Introduced in chapter 11.
 """
 
 from __future__ import annotations
@@ -33,10 +31,6 @@ class DriftDetector:
         A fall of the cosine that is no drift, at least 0.
     threshold:
         The alarm rings above it; see `calibrated`. As it comes, ``inf``, it never rings.
-
-    Notes
-    -----
-    Introduced in chapter 11.
     """
 
     recent: int = 10
@@ -64,10 +58,6 @@ class Alarm:
         The event with which the fall began, as far as the statistic can tell.
     statistic:
         Its value at ``index``.
-
-    Notes
-    -----
-    Introduced in chapter 11.
     """
 
     index: int
@@ -90,8 +80,6 @@ def drift_statistic(vectors: ArrayLike, detector: DriftDetector) -> np.ndarray:
     ----------
     Page 1954, "Continuous inspection schemes", Biometrika 41; Gama et al. 2014, "A survey on
     concept drift adaptation", ACM Computing Surveys 46(4).
-
-    Introduced in chapter 11.
     """
     rise, first = _rise(vectors, detector)
     return np.concatenate([np.zeros(first), (rise - np.minimum.accumulate(rise))[1:]])
@@ -100,8 +88,7 @@ def drift_statistic(vectors: ArrayLike, detector: DriftDetector) -> np.ndarray:
 def detect_drift(vectors: ArrayLike, detector: DriftDetector) -> Alarm | None:
     """Return the first event at which the `drift_statistic` is above the threshold, or None.
 
-    To go on watching after an alarm, call again with the events from ``onset`` on. Introduced in
-    chapter 11.
+    To go on watching after an alarm, call again with the events from ``onset`` on.
     """
     rise, first = _rise(vectors, detector)
     statistic = (rise - np.minimum.accumulate(rise))[1:]
@@ -131,8 +118,6 @@ def calibrated(
     ------
     ValueError
         When ``false_alarms`` is outside 0 … 1, or no sequence is long enough to be watched.
-
-    Introduced in chapter 11.
     """
     if not 0 < false_alarms < 1:
         raise ValueError(f"false_alarms={false_alarms} must lie between 0 and 1, such as 0.05")

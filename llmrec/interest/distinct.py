@@ -2,8 +2,6 @@
 
 A count means little alone, because more items give more groups: it has null models that keep what
 is not of interest and shuffle the rest.
-
-Introduced in chapter 1.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ def interest_distance(vectors: ArrayLike, share: float = 0.05) -> float:
 
     ``vectors (n, d)`` of a catalogue, n ≥ 2 → ``1 - cos``: with ``share=0.05`` two items belong
     together when they are closer than all but the closest twentieth of pairs. ValueError for fewer
-    than two rows, or a share outside 0 … 1. Introduced in chapter 1.
+    than two rows, or a share outside 0 … 1.
     """
     rows = unit_rows(checked_rows(vectors, least=2))
     if not 0 < share < 1:
@@ -39,8 +37,6 @@ def interests(vectors: ArrayLike, distance: float) -> np.ndarray:
     ----------
     Pal et al. 2020, "PinnerSage: multi-modal user embedding framework for recommendations at
     Pinterest", KDD: the same idea, with Ward's linkage, in service.
-
-    Introduced in chapter 1.
     """
     from sklearn.cluster import AgglomerativeClustering
 
@@ -62,7 +58,7 @@ def interests(vectors: ArrayLike, distance: float) -> np.ndarray:
 def distinct_interests(vectors: ArrayLike, distance: float) -> int:
     """Return how many `interests` one user's items ``(n, d)`` fall into: 1 … n.
 
-    Compare users, or a user with a null model, at equal n only. Introduced in chapter 1.
+    Compare users, or a user with a null model, at equal n only.
     """
     return int(interests(vectors, distance).max()) + 1
 
@@ -70,7 +66,7 @@ def distinct_interests(vectors: ArrayLike, distance: float) -> int:
 def interest_vectors(vectors: ArrayLike, distance: float) -> np.ndarray:
     """Return one unit vector an interest ``(k, d)``, the largest first: the mean of its items.
 
-    A user as several vectors, where a single mean would fall between them. Introduced in chapter 1.
+    A user as several vectors, where a single mean would fall between them.
     """
     labels = interests(vectors, distance)
     rows = unit_rows(checked_rows(vectors, least=1))
@@ -105,8 +101,6 @@ def shuffled_choices(
     ----------
     Gionis, Mannila, Mielikäinen and Tsaparas 2007, "Assessing data mining results via swap
     randomization", ACM TKDD 1(3).
-
-    Introduced in chapter 1.
     """
     who, what = np.asarray(users, np.int64), np.array(items, np.int64)
     if who.shape != what.shape or who.ndim != 1:
@@ -134,7 +128,7 @@ def focused_choices(vectors: ArrayLike, around: ArrayLike, n: int) -> np.ndarray
     """Return what users with one interest would hold: the n rows nearest to each item, it first.
 
     ``vectors (n_items, d)``, ``around (m,)`` item codes → codes ``(m, n)`` by falling cosine, equal
-    ones by code. ValueError when the catalogue has fewer than n rows. Introduced in chapter 1.
+    ones by code. ValueError when the catalogue has fewer than n rows.
     """
     rows, codes = unit_rows(checked_rows(vectors, least=1)), np.asarray(around)
     if not 1 <= n <= len(rows):
@@ -145,10 +139,7 @@ def focused_choices(vectors: ArrayLike, around: ArrayLike, n: int) -> np.ndarray
 
 
 def checked_rows(vectors: ArrayLike, least: int) -> np.ndarray:
-    """Return vectors as float64 ``(n, d)``, or say in one line what shape they have.
-
-    Introduced in chapter 1.
-    """
+    """Return vectors as float64 ``(n, d)``, or say in one line what shape they have."""
     rows = np.asarray(vectors, np.float64)
     if rows.ndim != 2 or len(rows) < least:
         raise ValueError(f"vectors have shape {rows.shape}: give (n, d) with n ≥ {least}")

@@ -2,8 +2,6 @@
 
 A fall of similarity means little alone, because any season moves everybody: its null model is the
 same periods in a shuffled order.
-
-Introduced in chapter 1.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ def period_vectors(
 
     Period ``⌊t / period⌋`` for timestamps in seconds; rows are averaged as unit vectors. What is
     bought together stays together: it is whole periods that `drift` compares. ValueError when
-    lengths differ or the period is not positive. Introduced in chapter 1.
+    lengths differ or the period is not positive.
     """
     rows, times = unit_rows(checked_rows(vectors, least=1)), np.asarray(timestamps)
     if len(rows) != len(times):
@@ -42,7 +40,7 @@ def similarity_by_lag(periods: ArrayLike, vectors: ArrayLike, edges: ArrayLike) 
 
     Bin ``i`` holds the lags ``edges[i] ≤ |p - q| < edges[i + 1]``; NaN where no pair does. Its null
     model is the same call on ``rng.permutation(periods)``: the same vectors, in an order without
-    time. ValueError when periods repeat or are not one a row. Introduced in chapter 1.
+    time. ValueError when periods repeat or are not one a row.
     """
     lags, cosines = _pairs(periods, vectors)
     inside = [(lags >= low) & (lags < high) for low, high in pairwise(np.asarray(edges))]
@@ -55,7 +53,7 @@ def drift(periods: ArrayLike, vectors: ArrayLike, near: int, far: int) -> float:
     ``mean cos(pairs with lag ≤ near) - mean cos(pairs with lag ≥ far)``; NaN when there is no pair
     on either side. If periods could be exchanged, its expectation would be exactly 0: a permutation
     of the periods puts every pair with equal chance on either side. Positive: the interest moves.
-    ValueError unless ``0 < near < far``. Introduced in chapter 1.
+    ValueError unless ``0 < near < far``.
     """
     if not 0 < near < far:
         raise ValueError(f"near={near}, far={far}: give 0 < near < far, in periods")

@@ -2,8 +2,6 @@
 
 Each measure exists twice, as a formula over all events and as a frozen state with ``add``. Both
 give the same vector, so that what is served live is what was evaluated.
-
-Introduced in chapter 11.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ def decay_weights(timestamps: ArrayLike, half_life: float, now: float | None = N
 
     ``now`` is the latest event where it is not given; ``half_life=inf`` never forgets. Both are in
     the unit of the timestamps. ValueError when the half-life is not positive, there is no event, or
-    one lies after ``now``. Introduced in chapter 11.
+    one lies after ``now``.
     """
     times = np.asarray(timestamps, np.float64)
     if times.ndim != 1 or not len(times):
@@ -39,7 +37,7 @@ def decayed_interest(vectors: ArrayLike, timestamps: ArrayLike, half_life: float
 
     ``w`` are `decay_weights`. The moment at which one asks cancels out: silence changes how much is
     known (`DecayedInterest.mass_at`), not what. ``half_life=inf`` is the plain mean of the unit
-    rows. ValueError when lengths differ. Introduced in chapter 11.
+    rows. ValueError when lengths differ.
     """
     rows = unit_rows(checked_rows(vectors, least=1)).astype(np.float64)
     weights = decay_weights(_one_each(rows, timestamps), half_life)
@@ -58,10 +56,6 @@ class DecayedInterest:
         In the unit of the timestamps; ``inf`` never forgets.
     total, mass, latest:
         ``Σ w_i x̂_i``, ``Σ w_i`` and the latest timestamp, which the weights refer to.
-
-    Notes
-    -----
-    Introduced in chapter 11.
     """
 
     half_life: float
@@ -99,8 +93,7 @@ class DecayedInterest:
 def sessions(timestamps: ArrayLike, gap: float) -> np.ndarray:
     """Return the session of each event ``(n,)``: 0 the earliest, a pause above ``gap`` ends one.
 
-    Events may stand in any order. ValueError when ``gap`` is not positive. Introduced in
-    chapter 11.
+    Events may stand in any order. ValueError when ``gap`` is not positive.
     """
     times = np.asarray(timestamps, np.float64)
     order = np.argsort(times, kind="stable")
@@ -128,8 +121,6 @@ def session_interest(
     ValueError
         When lengths differ, ``gap`` or ``half_life`` is not positive or ``weight`` is outside
         0 … 1.
-
-    Introduced in chapter 11.
     """
     rows = checked_rows(vectors, least=1)
     times = _one_each(rows, timestamps)
@@ -151,10 +142,6 @@ class SessionInterest:
         As in `session_interest`.
     before, everything, session:
         Decayed means of all earlier sessions, of all events, and of the running session.
-
-    Notes
-    -----
-    Introduced in chapter 11.
     """
 
     gap: float

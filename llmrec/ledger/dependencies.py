@@ -1,7 +1,4 @@
-"""Which modules and data a recipe's number depends on, read from the source without running it.
-
-Introduced in chapter 12.
-"""
+"""Which modules and data a recipe's number depends on, read from the source without running it."""
 
 from __future__ import annotations
 
@@ -24,8 +21,6 @@ def provenance(name: str, function: Callable[..., object], now: Snapshot) -> Pro
     A name imported from a package (``from llmrec.models import EASE``) leads to the module that
     defines it, not to all that the package holds; a dataset's name leads to its loader. Sources and
     data files count when a string of such a module, or of the recipe, names them.
-
-    Introduced in chapter 12.
     """
     source = _source(function)
     tree = ast.parse(source)

@@ -1,7 +1,4 @@
-"""Re-measure published numbers and keep what came out, resumable and never out of date unseen.
-
-Introduced in chapter 12.
-"""
+"""Re-measure published numbers and keep what came out, resumable and never out of date unseen."""
 
 from __future__ import annotations
 
@@ -26,12 +23,7 @@ FUZZ = 1e-12  # a difference of exactly the tolerance is within it, whatever the
 
 @dataclass(frozen=True)
 class Entry:
-    """A published number, ours beside it, and what the two say.
-
-    Notes
-    -----
-    Introduced in chapter 12.
-    """
+    """A published number, ours beside it, and what the two say."""
 
     row: Row
     ours: Measured | None
@@ -77,12 +69,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """What was measured: by recipe its metrics, the seconds it took and what it depends on.
-
-    Notes
-    -----
-    Introduced in chapter 12.
-    """
+    """What was measured: by recipe its metrics, the seconds it took and what it depends on."""
 
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -138,8 +125,6 @@ def wanted_recipes(protocols: Iterable[Protocol], only: str = "") -> list[str]:
     ------
     ValueError
         When no row begins so, or a row names a recipe that does not exist.
-
-    Introduced in chapter 12.
     """
     rows = [row for protocol in protocols for row in protocol.rows if row.id.startswith(only)]
     if not rows:
@@ -173,8 +158,6 @@ def run(
         Beginning of the row ids to measure.
     force:
         Measure again what is up to date.
-
-    Introduced in chapter 12.
     """
     protocols = tuple(protocols)
     ledger, now = Ledger.load(path), Snapshot.take(package)

@@ -1,7 +1,4 @@
-"""Measure a model as a published protocol asks: means with intervals over users or splits.
-
-Introduced in chapter 12.
-"""
+"""Measure a model as a published protocol asks: means with intervals over users or splits."""
 
 from __future__ import annotations
 
@@ -34,10 +31,6 @@ class Measured:
         What the interval runs over: so many ``"users"``, ``"splits"`` or ``"prompts"``.
     ties:
         The least and the most that another order of equally scored items could give.
-
-    Notes
-    -----
-    Introduced in chapter 12.
     """
 
     value: float
@@ -70,8 +63,6 @@ def ranking(
         items.
     ties:
         Tell, too, how far the order of equally scored items can move each mean.
-
-    Introduced in chapter 12.
     """
     model.fit(split, features)
     out = {}
@@ -83,20 +74,14 @@ def ranking(
 
 
 def five_splits() -> Iterator[Split]:
-    """Yield MovieLens-100K with a random quarter of each user's ratings held out, seeds 0 to 4.
-
-    Introduced in chapter 12.
-    """
+    """Yield MovieLens-100K with a random quarter of each user's ratings held out, seeds 0 to 4."""
     dataset = load("ml-100k")
     for seed in range(5):
         yield random_split(dataset, test=0.25, seed=seed)
 
 
 def text_of(dataset: Dataset, encoder: str, template: str = "") -> Features:
-    """Return the items' text as vectors; the default template is the one named like the dataset.
-
-    Introduced in chapter 12.
-    """
+    """Return the items' text as vectors; the default template is the one named like the dataset."""
     texts = item_text(dataset.items, template or dataset.name)
     options: dict[str, Any] = {"corpus": texts} if encoder in ("tfidf", "bm25") else {}
     return Features(items=get_encoder(encoder, **options).encode(texts))
@@ -108,10 +93,7 @@ def over_splits(
     metrics: Iterable[str],
     features: Features | None = None,
 ) -> dict[str, Measured]:
-    """Return the mean over splits with Student's t interval; ``make(seed)`` gives a model.
-
-    Introduced in chapter 12.
-    """
+    """Return the mean over splits with Student's t interval; ``make(seed)`` gives a model."""
     names = list(metrics)
     means: dict[str, list[float]] = {metric: [] for metric in names}
     for seed, split in enumerate(splits):

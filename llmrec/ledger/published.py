@@ -1,7 +1,4 @@
-"""Published numbers as ``results/published.yml`` holds them: value, source, protocol, tolerance.
-
-Introduced in chapter 12.
-"""
+"""Published numbers as ``results/published.yml`` holds them: value, source, protocol, tolerance."""
 
 from __future__ import annotations
 
@@ -39,10 +36,6 @@ class Row:
         Whether the value was read in the source itself, not only where others quote it.
     note:
         Why it differs, or what to know when reading it.
-
-    Notes
-    -----
-    Introduced in chapter 12.
     """
 
     id: str
@@ -61,12 +54,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Rows measured in one way on one data set.
-
-    Notes
-    -----
-    Introduced in chapter 12.
-    """
+    """Rows measured in one way on one data set."""
 
     id: str
     title: str
@@ -92,8 +80,6 @@ def load_published(path: Path) -> tuple[Protocol, ...]:
         When there is no such file.
     ValueError
         When an entry has an unknown key or lacks one; the entry is named.
-
-    Introduced in chapter 12.
     """
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     return tuple(_protocol(path.name, name, entry) for name, entry in content.items())

@@ -3,8 +3,6 @@
 A new recipe is a function that returns `Measured` numbers by metric; ``results/published.yml`` says
 which published rows it stands beside. Models are imported inside, so that a change of one model
 makes its own rows stale and no others.
-
-Introduced in chapter 12.
 """
 
 from __future__ import annotations
@@ -22,12 +20,7 @@ Run = Callable[[], dict[str, Measured]]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What measures some rows: a label for our model, and the function that runs it.
-
-    Notes
-    -----
-    Introduced in chapter 12.
-    """
+    """What measures some rows: a label for our model, and the function that runs it."""
 
     label: str
     run: Run
@@ -37,10 +30,7 @@ RECIPES: dict[str, Recipe] = {}
 
 
 def recipe(protocol: str, label: str) -> Callable[[Run], Run]:
-    """Register a function as ``protocol/name``.
-
-    Introduced in chapter 12.
-    """
+    """Register a function as ``protocol/name``."""
 
     def register(run: Run) -> Run:
         RECIPES[f"{protocol}/{run.__name__.strip('_')}"] = Recipe(label, run)

@@ -1,7 +1,4 @@
-"""AlphaRec: one map from language to taste, shared by items and users, and a graph to smooth it.
-
-Introduced in chapter 13.
-"""
+"""AlphaRec: one map from language to taste, shared by items and users, and a graph to smooth it."""
 
 from __future__ import annotations
 
@@ -85,8 +82,6 @@ class AlphaRec(Recommender):
     A cold item has no edge, so v is the direction of f(t_i) alone. A user of ``fold_in`` reads the
     trained items' layers but does not change them: for a warm user's own train history that is
     exactly u. The mean text of an empty history is zero.
-
-    Introduced in chapter 13.
     """
 
     users_: np.ndarray
@@ -214,10 +209,6 @@ def propagate(graph: Any, users: Any, items: Any, layers: int) -> list[tuple[Any
         Layer 0, ``(n_users, d)`` and ``(n_items, d)``.
     layers:
         K.
-
-    Notes
-    -----
-    Introduced in chapter 13.
     """
     out = [(users, items)]
     for _ in range(layers):

@@ -1,7 +1,4 @@
-"""The model as the article prints it: two embedding tables, a concatenation, one linear layer.
-
-Introduced in chapter 6.
-"""
+"""The model as the article prints it: two embedding tables, a concatenation, one linear layer."""
 
 from __future__ import annotations
 
@@ -17,12 +14,7 @@ from llmrec.training import NegativeSampler, bce_loss, minibatches, seeded, trai
 
 
 class ArticleNet(nn.Module):
-    """Logit of a (user, item) pair: ``z(u, i) = wᵀ [p_u; q_i] + b``.
-
-    Notes
-    -----
-    Introduced in chapter 6.
-    """
+    """Logit of a (user, item) pair: ``z(u, i) = wᵀ [p_u; q_i] + b``."""
 
     def __init__(self, n_users: int, n_items: int, dim: int) -> None:
         super().__init__()
@@ -69,7 +61,7 @@ class ArticleModel(Recommender):
     Notes
     -----
     ``score`` rounds the sum to float32, which may merge two neighbouring scores but never swaps
-    them. Introduced in chapter 6.
+    them.
     """
 
     user_effect_: np.ndarray

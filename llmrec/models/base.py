@@ -1,7 +1,4 @@
-"""The contract of a recommender: fit, score, recommend, fold in.
-
-Introduced in chapter 4.
-"""
+"""The contract of a recommender: fit, score, recommend, fold in."""
 
 from __future__ import annotations
 
@@ -101,10 +98,6 @@ class Recommender(ABC):
         Returns
         -------
         tuple of int64 and float32 arrays, both ``(n, k)``.
-
-        Notes
-        -----
-        Introduced in chapter 4.
         """
         codes = self._codes(users)
         if k != int(k) or k < 1:
@@ -220,7 +213,5 @@ def mean_history(histories: sparse.csr_matrix, items: np.ndarray) -> np.ndarray:
 
     ``x_u = Σ_i w_ui t_i / ‖Σ_i w_ui t_i‖``, ``(m, d)``; an empty history gives a zero row. The mean
     and the sum differ only in length, which the division removes.
-
-    Introduced in chapter 4.
     """
     return unit_rows(histories @ items)

@@ -1,6 +1,5 @@
-"""Bridge: learn from the warm items how text maps to collaborative taste, then cross to cold items.
-
-Introduced in chapter 4.
+"""Bridge: learn from the warm items how text maps to collaborative taste, then cross to
+cold items.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Bridge(Recommender):
 
     Notes
     -----
-    Requires ``Features(items=...)``. Introduced in chapter 4.
+    Requires ``Features(items=...)``.
     """
 
     map_: np.ndarray
@@ -101,8 +100,6 @@ def text_map(
     ------
     ValueError
         When ``alpha`` is not positive.
-
-    Introduced in chapter 4.
     """
     if not alpha > 0:
         raise ValueError(f"{model}: alpha={alpha} must be positive")

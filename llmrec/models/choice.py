@@ -1,7 +1,4 @@
-"""A conditional logit: what each piece of evidence counts when one thing is chosen from a set.
-
-Introduced in chapter 9.
-"""
+"""A conditional logit: what each piece of evidence counts when one thing is chosen from a set."""
 
 from __future__ import annotations
 
@@ -29,10 +26,6 @@ class Panel:
     ------
     ValueError
         When shapes differ, a reader chose nothing, or something was chosen that was not open.
-
-    Notes
-    -----
-    Introduced in chapter 9.
     """
 
     features: np.ndarray
@@ -78,10 +71,6 @@ class ConditionalLogit:
     References
     ----------
     McFadden 1974, "Conditional logit analysis of qualitative choice behavior".
-
-    Notes
-    -----
-    Introduced in chapter 9.
 
     Examples
     --------

@@ -1,7 +1,4 @@
-"""EASE: the linear item-item model with a closed form, hard to beat where data is dense.
-
-Introduced in chapter 4.
-"""
+"""EASE: the linear item-item model with a closed form, hard to beat where data is dense."""
 
 from __future__ import annotations
 
@@ -43,10 +40,6 @@ class EASE(Recommender):
     References
     ----------
     Steck, Embarrassingly shallow autoencoders for sparse data, WWW 2019.
-
-    Notes
-    -----
-    Introduced in chapter 4.
     """
 
     weights_: np.ndarray
@@ -96,8 +89,6 @@ def shared_inverses() -> Iterator[None]:
     Models that are fitted to the same train part with the same λ, such as bridges with several
     ridges or texts, then share the costliest step, with the same bits. Each inverse takes 8 n²
     bytes until the block ends. What is timed inside is not the time that a single fit takes.
-
-    Introduced in chapter 11.
     """
     global _shared
     before, _shared = _shared, {} if _shared is None else _shared

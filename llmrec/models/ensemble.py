@@ -1,7 +1,4 @@
-"""Ensembles: several recommenders joined into one, with learned weights or by ranks alone.
-
-Introduced in chapter 13.
-"""
+"""Ensembles: several recommenders joined into one, with learned weights or by ranks alone."""
 
 from __future__ import annotations
 
@@ -75,10 +72,6 @@ class ReciprocalRankFusion(_Fusion):
     ----------
     Cormack, Clarke and Büttcher, Reciprocal rank fusion outperforms Condorcet and individual rank
     learning methods, SIGIR 2009.
-
-    Notes
-    -----
-    Introduced in chapter 13.
     """
 
     def __init__(
@@ -139,7 +132,6 @@ class Ensemble(_Fusion):
     -----
     What may be known at test time often includes the validation events. Learn the weights on a
     split with a valid part, then fit an ensemble with these ``weights`` on the split without it.
-    Introduced in chapter 13.
     """
 
     weights_: dict[str, float]
@@ -230,8 +222,6 @@ def standardised(scores: np.ndarray, seen: sparse.csr_matrix) -> np.ndarray:
     """Return each row minus its mean, over its standard deviation, both over unseen items.
 
     float64 ``(n, n_items)``; a row whose unseen items all score the same gives zeros.
-
-    Introduced in chapter 13.
     """
     unseen = np.ones(scores.shape, bool)
     unseen[seen.nonzero()] = False
@@ -255,8 +245,6 @@ def softmax_weights(z: np.ndarray, target: np.ndarray, owner: np.ndarray) -> np.
         ``(rows,)`` bool; each user has at least one.
     owner:
         ``(rows,)`` the user of each row: 0, 1, …, sorted.
-
-    Introduced in chapter 13.
     """
     first = np.flatnonzero(np.diff(owner, prepend=-1))
     wanted = np.add.reduceat(target.astype(np.float64), first)  # targets of each user

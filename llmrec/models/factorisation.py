@@ -1,7 +1,4 @@
-"""Matrix factorisation through the ``implicit`` library: alternating least squares, and BPR.
-
-Introduced in chapter 4.
-"""
+"""Matrix factorisation through the ``implicit`` library: alternating least squares, and BPR."""
 
 from __future__ import annotations
 
@@ -51,10 +48,6 @@ class ALS(_Factorisation):
     References
     ----------
     Hu, Koren and Volinsky, Collaborative filtering for implicit feedback datasets, ICDM 2008.
-
-    Notes
-    -----
-    Introduced in chapter 4.
     """
 
     def __init__(
@@ -121,10 +114,6 @@ class BPR(_Factorisation):
     References
     ----------
     Rendle et al., BPR: Bayesian personalized ranking from implicit feedback, UAI 2009.
-
-    Notes
-    -----
-    Introduced in chapter 4.
     """
 
     def __init__(

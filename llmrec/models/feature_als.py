@@ -1,7 +1,4 @@
-"""FeatureALS: matrix factorisation whose prior means are read from text, from cold to hot.
-
-Introduced in chapter 13.
-"""
+"""FeatureALS: matrix factorisation whose prior means are read from text, from cold to hot."""
 
 from __future__ import annotations
 
@@ -74,7 +71,7 @@ class FeatureALS(Recommender):
     Notes
     -----
     Works without features, with items', users' or both. Memory: ``8 n k²`` bytes for the longer
-    side. Introduced in chapter 13.
+    side.
     """
 
     user_factors_: np.ndarray

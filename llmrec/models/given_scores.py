@@ -1,7 +1,4 @@
-"""A finished table of scores as a recommender, so that it can be evaluated like any other.
-
-Introduced in chapter 4.
-"""
+"""A finished table of scores as a recommender, so that it can be evaluated like any other."""
 
 from __future__ import annotations
 
@@ -26,10 +23,6 @@ class GivenScores(Recommender):
     ------
     ValueError
         By `fit`, when the shape is not the split's or a score is not finite.
-
-    Notes
-    -----
-    Introduced in chapter 4.
     """
 
     def __init__(self, scores: np.ndarray) -> None:

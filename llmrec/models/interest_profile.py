@@ -1,6 +1,5 @@
-"""The decoder writes down a user's interest; the words are encoded, and checked against the facts.
-
-Introduced in chapter 14.
+"""The decoder writes down a user's interest; the words are encoded, and checked against the
+facts.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class InterestProfile:
 
     Notes
     -----
-    Test rows are never read. Introduced in chapter 14.
+    Test rows are never read.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class InterestProfile:
     def write(self, split: Split, users: ArrayLike) -> list[str]:
         """Return the profile of each user code; a user without a history gets an empty one.
 
-        The profile ends at its last full sentence, when it has one. Introduced in chapter 14.
+        The profile ends at its last full sentence, when it has one.
         """
         told = recent_items(split, self.history)
         titles = item_text(split.dataset.items, self.item)
@@ -95,10 +94,6 @@ class InterestProfile:
             these users only.
         encoder:
             Encodes the profiles; ``items (n_items, d)`` come from the same one.
-
-        Notes
-        -----
-        Introduced in chapter 14.
         """
         codes = np.asarray(users)
         vectors = np.zeros((split.n_users, encoder.dim), np.float32)
@@ -124,10 +119,6 @@ class Faithfulness:
         over the other users' histories.
     identified:
         Share of other users whose history is less like the profile than the own one; ½ by chance.
-
-    Notes
-    -----
-    Introduced in chapter 14.
     """
 
     topics: np.ndarray
@@ -175,7 +166,7 @@ def faithfulness(
 
     Notes
     -----
-    The null of ``supported_by_other`` is the next user in order. Introduced in chapter 14.
+    The null of ``supported_by_other`` is the next user in order.
     """
     codes = np.asarray(users)
     if len(codes) != len(profiles) or len(codes) < 2:

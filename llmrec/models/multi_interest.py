@@ -1,7 +1,4 @@
-"""MultiInterest: a user as several decayed interests, each of which may answer for an item.
-
-Introduced in chapter 11.
-"""
+"""MultiInterest: a user as several decayed interests, each of which may answer for an item."""
 
 from __future__ import annotations
 
@@ -54,7 +51,6 @@ class MultiInterest(Recommender):
     -----
     Requires ``Features(items=...)`` and learns nothing: cold items are scored like any other. One
     interest without decay is `TextSimilarity`. An item without text belongs to no interest.
-    Introduced in chapter 11.
     """
 
     items_: np.ndarray
@@ -138,8 +134,6 @@ def decayed_histories(split: Split, half_life: float) -> sparse.csr_matrix:
     ------
     ValueError
         When there is a half-life but a timestamp is unknown (0).
-
-    Introduced in chapter 11.
     """
     events = split.history
     if np.isfinite(half_life) and (unknown := int((events["timestamp"] == 0).sum())):

@@ -1,7 +1,4 @@
-"""NeighbourBridge: learn from text who shares readers, for catalogues too large for EASE.
-
-Introduced in chapter 13.
-"""
+"""NeighbourBridge: learn from text who shares readers, for catalogues too large for EASE."""
 
 from __future__ import annotations
 
@@ -38,8 +35,7 @@ class NeighbourBridge(Recommender):
 
     Notes
     -----
-    Requires ``Features(items=...)``; cold items are scored like any other. Introduced in
-    chapter 13.
+    Requires ``Features(items=...)``; cold items are scored like any other.
     """
 
     map_: np.ndarray

@@ -1,7 +1,4 @@
-"""Item-based nearest neighbours: recommend what resembles the history in who took it.
-
-Introduced in chapter 4.
-"""
+"""Item-based nearest neighbours: recommend what resembles the history in who took it."""
 
 from __future__ import annotations
 
@@ -48,10 +45,6 @@ class ItemKNN(Recommender):
     ----------
     Deshpande and Karypis, Item-based top-N recommendation algorithms, TOIS 2004. The weightings are
     those of the library implicit: items are documents, users their words.
-
-    Notes
-    -----
-    Introduced in chapter 4.
     """
 
     similarity_: sparse.csr_matrix

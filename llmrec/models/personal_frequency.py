@@ -1,7 +1,4 @@
-"""Personal frequency: what this user took most often and most lately, then what everybody takes.
-
-Introduced in chapter 8.
-"""
+"""Personal frequency: what this user took most often and most lately, then what everybody takes."""
 
 from __future__ import annotations
 
@@ -49,7 +46,7 @@ class PersonalFrequency(Recommender):
     -----
     Ages run from the latest event of the part; unknown timestamps (0) are all of one age. A row is
     one event, whatever its weight. `fold_in` gets a matrix without times: its entries are taken as
-    counts. Introduced in chapter 8.
+    counts.
     """
 
     counts_: sparse.csr_matrix
@@ -90,7 +87,7 @@ class PersonalFrequency(Recommender):
 def decayed(events: pd.DataFrame, half_life: float) -> np.ndarray:
     """Return what each event counts, ``2^(−age / half_life)``: the latest one counts 1.
 
-    Ages are in days, timestamps in seconds. Introduced in chapter 8.
+    Ages are in days, timestamps in seconds.
     """
     time = events["timestamp"].to_numpy(np.float64)
     age = (time.max() - time) / DAY

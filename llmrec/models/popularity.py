@@ -1,7 +1,4 @@
-"""Most popular first: what every personalised model has to beat.
-
-Introduced in chapter 4.
-"""
+"""Most popular first: what every personalised model has to beat."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ class Popularity(Recommender):
 
     Notes
     -----
-    Repeated events of one user count once. Introduced in chapter 4.
+    Repeated events of one user count once.
     """
 
     popularity_: np.ndarray

@@ -1,7 +1,4 @@
-"""A decoder as recommender: it re-ranks another model's shortlist by what it would write next.
-
-Introduced in chapter 14.
-"""
+"""A decoder as recommender: it re-ranks another model's shortlist by what it would write next."""
 
 from __future__ import annotations
 
@@ -74,8 +71,7 @@ class PromptRanker(Recommender):
 
     Notes
     -----
-    Item texts are quoted as data: see `llmrec.prompts` and `LanguageModel`. Introduced in
-    chapter 14.
+    Item texts are quoted as data: see `llmrec.prompts` and `LanguageModel`.
     """
 
     base_: Recommender
@@ -175,10 +171,7 @@ class PromptRanker(Recommender):
     def preferences(
         self, listed: Sequence[np.ndarray], histories: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
-        """Return ``z`` of each candidate in each list of item codes, given each history's codes.
-
-        Introduced in chapter 14.
-        """
+        """Return ``z`` of each candidate in each list of item codes, given each history's codes."""
         told = self._raw(listed, histories)
         if not self.calibrate:
             return told
@@ -242,7 +235,6 @@ def recent_items(split: Split, n: int) -> list[np.ndarray]:
     """Return each user's latest ``n`` distinct items of ``split.history``, oldest first, by code.
 
     Equal timestamps keep the order of the rows; an item taken again counts where it was last taken.
-    Introduced in chapter 14.
     """
     taken = sequences(split.history, split.n_users, keep="last")
     return [items[-n:] for items in taken]

@@ -1,7 +1,4 @@
-"""PureSVD: the oldest factorisation of all, still a fair baseline.
-
-Introduced in chapter 12.
-"""
+"""PureSVD: the oldest factorisation of all, still a fair baseline."""
 
 from __future__ import annotations
 
@@ -36,8 +33,7 @@ class PureSVD(Recommender):
 
     Notes
     -----
-    The decomposition is exact (ARPACK), not randomised, so that there is no seed. Introduced in
-    chapter 12.
+    The decomposition is exact (ARPACK), not randomised, so that there is no seed.
     """
 
     item_factors_: np.ndarray

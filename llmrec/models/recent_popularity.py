@@ -1,7 +1,4 @@
-"""Recent popularity: the list of best-sellers of the last weeks.
-
-Introduced in chapter 8.
-"""
+"""Recent popularity: the list of best-sellers of the last weeks."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ class RecentPopularity(Recommender):
     Notes
     -----
     `Popularity` counts users, this counts events. Ages run from the latest train event; unknown
-    timestamps (0) are all of one age. Introduced in chapter 8.
+    timestamps (0) are all of one age.
     """
 
     popularity_: np.ndarray

@@ -1,7 +1,4 @@
-"""SASRec: self-attention over the order of a history, with item codes or text as its input.
-
-Introduced in chapter 13.
-"""
+"""SASRec: self-attention over the order of a history, with item codes or text as its input."""
 
 from __future__ import annotations
 
@@ -158,8 +155,6 @@ class SASRec(Recommender):
     axes, each scaled to equal variance. With text only warm items are negatives, because a loss
     that pushed the cold down would teach the text what "new" looks like. Without text all items
     are, as published, and the cold sink to the bottom, where nothing known about them puts them.
-
-    Introduced in chapter 13.
     """
 
     users_: np.ndarray
@@ -364,8 +359,6 @@ def principal_axes(vectors: np.ndarray, dim: int) -> np.ndarray:
     """Return float32 ``(d, dim)`` such that ``vectors @ axes`` has columns of unit mean square.
 
     The columns are uncorrelated, of the largest variance first; those beyond the rank are zero.
-
-    Introduced in chapter 13.
     """
     values, axes = np.linalg.eigh(vectors.T.astype(np.float64) @ vectors / len(vectors))
     kept = np.flatnonzero(values > 1e-6 * values[-1])[::-1][:dim]

@@ -1,7 +1,4 @@
-"""Fitted models on disk: arrays as safetensors, everything else as JSON, nothing that can run.
-
-Introduced in chapter 11.
-"""
+"""Fitted models on disk: arrays as safetensors, everything else as JSON, nothing that can run."""
 
 from __future__ import annotations
 
@@ -57,10 +54,7 @@ KNOWN: Mapping[str, type[Recommender]] = {
 
 
 class SavedModelError(ValueError):
-    """A folder does not hold a model that `load` can trust: the message says what is wrong.
-
-    Introduced in chapter 11.
-    """
+    """A folder does not hold a model that `load` can trust: the message says what is wrong."""
 
 
 def save(model: Recommender, folder: str | Path) -> Path:
@@ -77,8 +71,6 @@ def save(model: Recommender, folder: str | Path) -> Path:
     ValueError
         When the model is not fitted, or of a class whose state is more than arrays: one with a
         neural network or a language model inside.
-
-    Introduced in chapter 11.
     """
     arrays: dict[str, np.ndarray] = {}
     content = _packed(model, "", arrays)
@@ -105,8 +97,6 @@ def load(folder: str | Path) -> Recommender:
         When one of the two files is absent.
     SavedModelError
         When they are damaged, do not belong together, or say what this version does not know.
-
-    Introduced in chapter 11.
     """
     path = Path(folder)
     for name in (CONFIG, WEIGHTS):
@@ -134,9 +124,8 @@ def load(folder: str | Path) -> Recommender:
 
 
 def size(model: Recommender) -> int:
-    """Return the bytes of a fitted model's arrays: what `save` writes and `load` holds in memory.
-
-    Introduced in chapter 11.
+    """Return the bytes of a fitted model's arrays: what `save` writes and `load` holds in
+    memory.
     """
     arrays: dict[str, np.ndarray] = {}
     _packed(model, "", arrays)

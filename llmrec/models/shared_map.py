@@ -1,6 +1,5 @@
-"""SharedMap: a map of the text space, learned from who takes what, that other catalogues can use.
-
-Introduced in chapter 11.
+"""SharedMap: a map of the text space, learned from who takes what, that other catalogues
+can use.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class SharedMap(Recommender):
     With ``T̂ᵀT̂ = V diag(λ) Vᵀ`` the minimum is
     ``M = cI + V [(Vᵀ T̂ᵀ (B − c T̂T̂ᵀ) T̂ V)_ij / (λ_i λ_j + α)] Vᵀ``. The diagonal of ``B``, which
     EASE leaves empty, is taken as what ``cI`` says of it. Requires ``Features(items=...)``, from
-    one encoder for all catalogues that share a map. Introduced in chapter 11.
+    one encoder for all catalogues that share a map.
     """
 
     map_: np.ndarray
@@ -99,7 +98,7 @@ def learned_maps(
     """Return `SharedMap`'s ``M`` for each α, float64 ``(d, d)``, from one fit of EASE.
 
     To choose an α costs little more than to fit one map. ValueError when an α is not positive or
-    the features do not fit. Introduced in chapter 11.
+    the features do not fit.
     """
     text = check_vectors(features.items, split.n_items, "items", "SharedMap")
     x = split.matrix("train")
@@ -113,7 +112,7 @@ def departure(map: np.ndarray) -> float:
     """Return how far a map is from plain reading: ``‖M − cI‖ / ‖cI‖``, ``cI`` the nearest.
 
     ``c = tr(M) / d``. 0 is plain reading; a map of a tenth turns few rankings. Infinite where the
-    trace is 0. ValueError when the map is not square. Introduced in chapter 11.
+    trace is 0. ValueError when the map is not square.
     """
     matrix = np.asarray(map, np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
@@ -141,8 +140,6 @@ def bilinear_maps(
     ------
     ValueError
         When an α is not positive.
-
-    Introduced in chapter 11.
     """
     for alpha in alphas:
         if not alpha > 0:

@@ -1,7 +1,4 @@
-"""TextEASE: EASE that shrinks towards what the text predicts, instead of towards zero.
-
-Introduced in chapter 13.
-"""
+"""TextEASE: EASE that shrinks towards what the text predicts, instead of towards zero."""
 
 from __future__ import annotations
 
@@ -47,7 +44,7 @@ class TextEASE(EASE):
 
     Notes
     -----
-    Requires ``Features(items=...)``. Introduced in chapter 13.
+    Requires ``Features(items=...)``.
     """
 
     def __init__(self, l2: float = 500.0, alpha: float = 3.0, weight: float = 1.0) -> None:

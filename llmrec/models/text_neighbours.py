@@ -1,7 +1,4 @@
-"""Text neighbours: each item of a history votes for the items whose text is nearest to its own.
-
-Introduced in chapter 13.
-"""
+"""Text neighbours: each item of a history votes for the items whose text is nearest to its own."""
 
 from __future__ import annotations
 
@@ -43,7 +40,6 @@ class TextKNN(Recommender):
     Notes
     -----
     Requires ``Features(items=...)`` and learns nothing: cold items are scored like any other.
-    Introduced in chapter 13.
     """
 
     similarity_: sparse.csr_matrix

@@ -1,7 +1,4 @@
-"""Zero-shot text similarity: the language model alone, with nothing learned from behaviour.
-
-Introduced in chapter 4.
-"""
+"""Zero-shot text similarity: the language model alone, with nothing learned from behaviour."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ class TextSimilarity(Recommender):
 
     Notes
     -----
-    Requires ``Features(items=...)``. Introduced in chapter 4.
+    Requires ``Features(items=...)``.
     """
 
     items_: np.ndarray
@@ -72,10 +69,7 @@ class TextSimilarity(Recommender):
 
 
 def centred(vectors: np.ndarray, warm: np.ndarray) -> np.ndarray:
-    """Return the rows less the mean of the warm ones that have a text; zero rows stay zero.
-
-    Introduced in chapter 4.
-    """
+    """Return the rows less the mean of the warm ones that have a text; zero rows stay zero."""
     said = (vectors != 0).any(axis=1)
     if not (warm & said).any():
         return vectors

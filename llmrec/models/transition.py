@@ -1,7 +1,4 @@
-"""Directed transitions: recommend what others took soon after the latest items of a history.
-
-Introduced in chapter 13.
-"""
+"""Directed transitions: recommend what others took soon after the latest items of a history."""
 
 from __future__ import annotations
 
@@ -55,7 +52,6 @@ class TransitionKNN(Recommender):
     -----
     A sequence is ordered by timestamp, then by row. `score` knows every user's order in
     ``split.history``, cold users included; `fold_in` gets a matrix, which has no order.
-    Introduced in chapter 13.
     """
 
     transitions_: sparse.csr_matrix
@@ -123,8 +119,6 @@ def recency_weights(split: Split, recency: float) -> sparse.csr_matrix:
     ------
     ValueError
         When ``recency`` is not in (0, 1].
-
-    Introduced in chapter 13.
     """
     if not 0 < recency <= 1:
         raise ValueError(f"recency={recency} is not in (0, 1]: 1 forgets the order")

@@ -1,7 +1,4 @@
-"""Two towers: the article's mathematical model with f, W and b explicit.
-
-Introduced in chapter 5.
-"""
+"""Two towers: the article's mathematical model with f, W and b explicit."""
 
 from __future__ import annotations
 
@@ -134,8 +131,6 @@ class TwoTower(Recommender):
     Item vectors are centred on the warm items and scaled to unit rows, which W and b could undo for
     the centre; training is faster for it. Cold items are never negatives: a loss that pushed them
     down for lacking users would teach the text what "new" looks like.
-
-    Introduced in chapter 5.
     """
 
     users_: np.ndarray

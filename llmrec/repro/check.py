@@ -1,7 +1,4 @@
-"""Hold a run, a folder of records or just the sources against the reference.
-
-Introduced in chapter 4.
-"""
+"""Hold a run, a folder of records or just the sources against the reference."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The article's claims and the rules that turn recorded numbers into verdicts.
-
-Introduced in chapter 4.
-"""
+"""The article's claims and the rules that turn recorded numbers into verdicts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The machine and the versions that a run's numbers were made with.
-
-Introduced in chapter 4.
-"""
+"""The machine and the versions that a run's numbers were made with."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The table of headline results: chosen by key in ``results/headline.yml``, never typed.
-
-Introduced in chapter 4.
-"""
+"""The table of headline results: chosen by key in ``results/headline.yml``, never typed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The surroundings of a notebook's kernel: this interpreter, and environment variables.
-
-Introduced in chapter 4.
-"""
+"""The surroundings of a notebook's kernel: this interpreter, and environment variables."""
 
 from __future__ import annotations
 
@@ -14,10 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def kernel(environment: Mapping[str, str]) -> Iterator[None]:
-    """Let kernels that start within the block be this interpreter, with these variables set.
-
-    Introduced in chapter 4.
-    """
+    """Let kernels that start within the block be this interpreter, with these variables set."""
     from ipykernel.kernelspec import write_kernel_spec
 
     with tempfile.TemporaryDirectory() as scratch:

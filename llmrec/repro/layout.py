@@ -1,7 +1,4 @@
-"""Where the book's files are, seen from the root of a clone.
-
-Introduced in chapter 4.
-"""
+"""Where the book's files are, seen from the root of a clone."""
 
 from __future__ import annotations
 

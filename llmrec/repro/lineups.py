@@ -3,8 +3,6 @@
 Each function takes a split with a valid part, which the test part is no part of, and returns models
 to be fitted on the published split. The plain values were chosen on that valid part by hand and
 by random search; the ensembles' weights are learned on it here.
-
-Introduced in chapter 13.
 """
 
 from __future__ import annotations
@@ -35,8 +33,6 @@ def movielens_features(dataset: Dataset) -> dict[str, Features]:
 
     ``"metadata"``: genres and year, no language model. ``"counted"``: TF-IDF of the full text and
     metadata. ``"language"``: MiniLM and metadata. ``"all"``: the three side by side.
-
-    Introduced in chapter 13.
     """
     texts = item_text(dataset.items, "ml-100k")
     metadata = column_vectors(dataset.items, ["genres"], ["year"])
@@ -55,8 +51,6 @@ def movielens_warm(features: Mapping[str, Features]) -> Ensemble:
     """Return the ensemble for known films: factors and items, both with text as their prior.
 
     Its two weights and TextEASE's λ were chosen on valid parts of the first two random splits.
-
-    Introduced in chapter 13.
     """
     return Ensemble(
         {"factors": FeatureALS(), "items": TextEASE()},
@@ -77,8 +71,6 @@ def beauty_models(tuning: Split, features: Features) -> dict[str, Recommender]:
         on ``last_out_split(dataset)``, where it is history.
     features:
         Vectors of the product names, to be passed to ``fit`` again.
-
-    Introduced in chapter 13.
     """
     transitions = TransitionKNN()  # its defaults were chosen here
     neighbours = ItemKNN(neighbours=500, shrinkage=10.0)
@@ -107,8 +99,6 @@ def citeulike_models(
         Vectors of the titles, to be passed to ``fit`` again.
     tags:
         Vectors of the tags, which all readers gave, those with test articles included.
-
-    Introduced in chapter 13.
     """
     members: dict[str, Recommender] = {
         "titles": TextKNN(power=3.0),
@@ -134,8 +124,6 @@ def hold_out_last(split: Split, n: int = 3) -> Split:
     ------
     ValueError
         When no user has more than ``n`` rows.
-
-    Introduced in chapter 13.
     """
     left = split.train.groupby("user").cumcount(ascending=False)
     size = split.train.groupby("user")["item"].transform("size")

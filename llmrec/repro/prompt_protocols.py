@@ -1,7 +1,4 @@
-"""Two published protocols for language models, run with whatever model is at hand.
-
-Introduced in chapter 14.
-"""
+"""Two published protocols for language models, run with whatever model is at hand."""
 
 from __future__ import annotations
 
@@ -32,10 +29,6 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> float:
     ------
     ValueError
         When only one kind of label is there.
-
-    Notes
-    -----
-    Introduced in chapter 14.
     """
     truth = np.asarray(labels, bool)
     n, m = int(truth.sum()), int((~truth).sum())
@@ -48,10 +41,7 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> float:
 def auc_estimate(
     scores: np.ndarray, labels: np.ndarray, seed: int = 0, draws: int = 1000
 ) -> Estimate:
-    """Return the AUC with its 95 % percentile bootstrap interval over questions.
-
-    Introduced in chapter 14.
-    """
+    """Return the AUC with its 95 % percentile bootstrap interval over questions."""
     generator = np.random.default_rng(seed)
     values: list[float] = []
     while len(values) < draws:
@@ -63,10 +53,7 @@ def auc_estimate(
 
 
 def tallrec_prompts(questions: pd.DataFrame, kind: str = "movie") -> list[Prompt]:
-    """Return TALLRec's prompts, in Alpaca's frame, for a table of `llmrec.data.prompts.tallrec`.
-
-    Introduced in chapter 14.
-    """
+    """Return TALLRec's prompts, in Alpaca's frame, for a table of `llmrec.data.prompts.tallrec`."""
     wording = prompt_template("tallrec")
     columns = (questions[name] for name in ("liked", "disliked", "target"))
     return [
@@ -106,7 +93,7 @@ def tallrec_auc(
     Notes
     -----
     Published for movies with 16, 64 and 256 shots and a model of 7 billion weights: .672, .675,
-    .720; SASRec .504, .505, .523. Introduced in chapter 14.
+    .720; SASRec .504, .505, .523.
     """
     model = model or LanguageModel()
     parts = tallrec(domain)
@@ -141,10 +128,6 @@ class NextFilm:
     by_chance, at_most:
         The mean a random order of the candidates expects, and the mean of a perfect one: only the
         users whose target is a candidate can be hit.
-
-    Notes
-    -----
-    Introduced in chapter 14.
     """
 
     hits: np.ndarray
@@ -178,7 +161,7 @@ def nir_hit_rate(
     Notes
     -----
     Users whose target is not a candidate are misses, as in the paper, whose GPT-3 prompt reaches
-    .1209 from its own answers. Introduced in chapter 14.
+    .1209 from its own answers.
     """
     table = nir()
     can = table.index[

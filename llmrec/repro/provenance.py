@@ -1,7 +1,4 @@
-"""What a notebook's numbers depend on, as hashes: its code, the modules it loads, their data.
-
-Introduced in chapter 4.
-"""
+"""What a notebook's numbers depend on, as hashes: its code, the modules it loads, their data."""
 
 from __future__ import annotations
 

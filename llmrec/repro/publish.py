@@ -1,7 +1,4 @@
-"""Move a finished run into the repository: outputs, reference numbers, the README's table.
-
-Introduced in chapter 4.
-"""
+"""Move a finished run into the repository: outputs, reference numbers, the README's table."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Every number the book states passes through ``record``: named, typed, toleranced, written down.
-
-Introduced in chapter 4.
+"""Every number the book states passes through ``record``: named, typed, toleranced, written
+down.
 """
 
 from __future__ import annotations
@@ -31,8 +30,6 @@ class Recorder:
     is the chapter the key begins with; without it records stay in memory. A new process starts
     empty, so a second run of a notebook replaces what the first one wrote. The file also lists the
     ``llmrec`` modules loaded so far: what the numbers may depend on.
-
-    Introduced in chapter 4.
     """
 
     def __init__(self) -> None:

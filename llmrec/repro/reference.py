@@ -1,7 +1,4 @@
-"""The reference numbers, and the verdict on each number of a new run.
-
-Introduced in chapter 4.
-"""
+"""The reference numbers, and the verdict on each number of a new run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a run found, as Markdown and JSON for files and as a summary for the terminal.
-
-Introduced in chapter 4.
-"""
+"""What a run found, as Markdown and JSON for files and as a summary for the terminal."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Run the notebooks with papermill, one fresh kernel each, side by side, never over their source.
-
-Introduced in chapter 4.
+"""Run the notebooks with papermill, one fresh kernel each, side by side, never over their
+source.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The study of one's own tables: does text help, for whom, at what cost, what to ship.
-
-Introduced in chapter 11.
-"""
+"""The study of one's own tables: does text help, for whom, at what cost, what to ship."""
 
 from llmrec.studies.answer import Answer
 from llmrec.studies.plan import Candidate, Plan, StudyError

@@ -1,7 +1,4 @@
-"""From results to an answer: does text help, for whom, at what cost, and which model to ship.
-
-Introduced in chapter 11.
-"""
+"""From results to an answer: does text help, for whom, at what cost, and which model to ship."""
 
 from __future__ import annotations
 
@@ -58,7 +55,7 @@ class Answer:
     -----
     Rows hold ``part, claim, a, b, before, after, difference, low, high, p_holm, n, detectable,
     verdict``; ``part`` is a key that no wording changes. Intervals are simultaneous within a family
-    (Bonferroni), p-values are Holm's. Introduced in chapter 11.
+    (Bonferroni), p-values are Holm's.
     """
 
     without: str
@@ -72,10 +69,7 @@ class Answer:
 
 
 def evaluation(found: Found, name: str, part: str = "") -> Evaluation | None:
-    """Return what a candidate reached, overall or on the items of a part; None where nobody is.
-
-    Introduced in chapter 11.
-    """
+    """Return what a candidate reached, overall or on the items of a part; None where nobody is."""
     result = found.results[name]
     result = result["slices"].get(part) if part else result
     if result is None:
@@ -85,10 +79,7 @@ def evaluation(found: Found, name: str, part: str = "") -> Evaluation | None:
 
 
 def answer(found: Found, plan: Plan, split: Split) -> Answer:
-    """Compare the best with text and the best without, in general and in parts.
-
-    Introduced in chapter 11.
-    """
+    """Compare the best with text and the best without, in general and in parts."""
     without, text = found.pair
     if not text:
         said = "No model that reads text could be fitted, so there is nothing to compare."

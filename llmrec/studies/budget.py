@@ -1,7 +1,4 @@
-"""What each step of a study may take, estimated before it begins: for the bar and the plan.
-
-Introduced in chapter 11.
-"""
+"""What each step of a study may take, estimated before it begins: for the bar and the plan."""
 
 from __future__ import annotations
 
@@ -28,10 +25,6 @@ class Costs:
     events, users, items, texts:
         Train events; users with events; rows of the catalogue, and how many different texts they
         have.
-
-    Notes
-    -----
-    Introduced in chapter 11.
     """
 
     plan: Plan

@@ -1,7 +1,4 @@
-"""Who else is tuned: the controls of the best model with text, and joined models.
-
-Introduced in chapter 11.
-"""
+"""Who else is tuned: the controls of the best model with text, and joined models."""
 
 from __future__ import annotations
 
@@ -16,16 +13,13 @@ BOTH = "together, without text", "together, with text"
 
 
 def best_of(candidates: list[Candidate], found: Found) -> str:
-    """Return the best on valid; the earlier of equals, "" of none. Introduced in chapter 11."""
+    """Return the best on valid; the earlier of equals, "" of none."""
     names = [one.name for one in candidates]
     return max(names, key=lambda name: found.tuned[name]["value"], default="")
 
 
 def tune_controls(found: Found, vectors: Vectors, tune: Callable[[Candidate], None]) -> None:
-    """Tune the best text model's class on counted words, and the better one on shuffled texts.
-
-    Introduced in chapter 11.
-    """
+    """Tune the best text model's class on counted words, and the better one on shuffled texts."""
     text = [one for one in found.candidates if one.knows == "text"]
     if not text:
         return
@@ -47,10 +41,7 @@ def tune_controls(found: Found, vectors: Vectors, tune: Callable[[Candidate], No
 
 
 def join_best(found: Found, join: Callable[[Candidate], None]) -> None:
-    """Add the two best without text, and the best of either kind, with weights learned on valid.
-
-    Introduced in chapter 11.
-    """
+    """Add the two best without text, and the best of either kind, with weights learned on valid."""
     without = [one for one in found.candidates if one.knows == "behaviour"]
     text = [one for one in found.candidates if one.knows == "text"]
     without.sort(key=lambda one: -found.tuned[one.name]["value"])
@@ -66,10 +57,7 @@ def join_best(found: Found, join: Callable[[Candidate], None]) -> None:
 
 
 def join_control(found: Found, join: Callable[[Candidate], None]) -> None:
-    """Where the best with text is a joined one, join its control: the text member is shuffled.
-
-    Introduced in chapter 11.
-    """
+    """Where the best with text is a joined one, join its control: the text member is shuffled."""
     shuffled = found.controls.get("shuffled")
     if found.pair[1] != BOTH[1] or shuffled is None:
         return

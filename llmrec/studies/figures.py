@@ -1,7 +1,4 @@
-"""The figures of a study, in the book's visual language, each with its caption and alt text.
-
-Introduced in chapter 11.
-"""
+"""The figures of a study, in the book's visual language, each with its caption and alt text."""
 
 from __future__ import annotations
 
@@ -23,10 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure as SVG; ``caption`` carries its message, ``alt`` says what is drawn.
-
-    Introduced in chapter 11.
-    """
+    """One figure as SVG; ``caption`` carries its message, ``alt`` says what is drawn."""
 
     name: str
     svg: bytes
@@ -46,10 +40,7 @@ class Figure:
 
 
 def figures(study: Study) -> dict[str, Figure]:
-    """Return the figures of a study by name: models, where, tail, histories.
-
-    Introduced in chapter 11.
-    """
+    """Return the figures of a study by name: models, where, tail, histories."""
     made = [_models(study), _where(study), _tail(study), _histories(study)]
     return {one.name: one for one in made if one is not None}
 

@@ -1,7 +1,4 @@
-"""What a run found: by candidate what tuning chose and the test gave.
-
-Introduced in chapter 11.
-"""
+"""What a run found: by candidate what tuning chose and the test gave."""
 
 from __future__ import annotations
 
@@ -37,10 +34,6 @@ class Found:
         ``split, check, status, found, mend`` of each check.
     encode_seconds:
         What the language model took to read the items; less where its cache knew them.
-
-    Notes
-    -----
-    Introduced in chapter 11.
     """
 
     candidates: list[Candidate] = field(default_factory=list)

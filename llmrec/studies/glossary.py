@@ -1,7 +1,4 @@
-"""What the words and the models of a report mean.
-
-Introduced in chapter 11.
-"""
+"""What the words and the models of a report mean."""
 
 from __future__ import annotations
 
@@ -44,13 +41,13 @@ MODELS = {
 
 
 def terms() -> str:
-    """Return what the words of the tables mean, folded up. Introduced in chapter 11."""
+    """Return what the words of the tables mean, folded up."""
     said = "".join(f"<dt>{text(name)}</dt><dd>{text(what)}</dd>" for name, what in TERMS.items())
     return f"<details><summary>What the words mean</summary><dl>{said}</dl></details>"
 
 
 def names(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return what the models of a table do, folded up. Introduced in chapter 11."""
+    """Return what the models of a table do, folded up."""
     known = [name for name in MODELS if any(row["model"].startswith(name) for row in rows)]
     said = "".join(f"<dt>{name}</dt><dd>{text(MODELS[name])}</dd>" for name in known)
     return f"<details><summary>What the models do</summary><dl>{said}</dl></details>"

@@ -1,7 +1,4 @@
-"""Small pieces of an accessible page. Whatever is passed in is text, never markup.
-
-Introduced in chapter 11.
-"""
+"""Small pieces of an accessible page. Whatever is passed in is text, never markup."""
 
 from __future__ import annotations
 
@@ -35,12 +32,12 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-act
 
 
 def text(value: object) -> str:
-    """Return a value as text that no browser takes for markup. Introduced in chapter 11."""
+    """Return a value as text that no browser takes for markup."""
     return escape(str(value))
 
 
 def signed(value: float) -> str:
-    """Return a difference with its sign, and zero without one. Introduced in chapter 11.
+    """Return a difference with its sign, and zero without one.
 
     Examples
     --------
@@ -52,7 +49,7 @@ def signed(value: float) -> str:
 
 
 def number(value: float) -> str:
-    """Return a value with three decimals, more where it is small. Introduced in chapter 11.
+    """Return a value with three decimals, more where it is small.
 
     Examples
     --------
@@ -69,7 +66,7 @@ def _places(value: float) -> int:
 
 
 def page(title: str, style: str, parts: Iterable[str]) -> str:
-    """Return a whole page that asks the network for nothing. Introduced in chapter 11."""
+    """Return a whole page that asks the network for nothing."""
     return PAGE.format(policy=escape(POLICY), title=text(title), style=style, body="\n".join(parts))
 
 
@@ -84,7 +81,6 @@ def table(
     """Return a table that scrolls by itself on a phone; the first cell of a row is its header.
 
     The first ``words`` columns are words, the others numbers; ``best`` are rows to stand out.
-    Introduced in chapter 11.
     """
 
     def cell(value: object, column: int, tag: str, scope: str = "") -> str:
@@ -107,7 +103,7 @@ def table(
 
 
 def figure(one: Figure | None) -> str:
-    """Return a figure with its caption, or nothing. Introduced in chapter 11."""
+    """Return a figure with its caption, or nothing."""
     if one is None:
         return ""
     return (
@@ -117,6 +113,6 @@ def figure(one: Figure | None) -> str:
 
 
 def bullets(lines: Iterable[str]) -> str:
-    """Return a list, or nothing for no line. Introduced in chapter 11."""
+    """Return a list, or nothing for no line."""
     items = "\n".join(f"<li>{text(line)}</li>" for line in lines)
     return f"<ul>\n{items}\n</ul>" if items else ""

@@ -1,7 +1,4 @@
-"""The notebook of a finished study: a packaged template, executed through papermill.
-
-Introduced in chapter 11.
-"""
+"""The notebook of a finished study: a packaged template, executed through papermill."""
 
 from __future__ import annotations
 
@@ -20,8 +17,6 @@ def execute(folder: Path) -> Path:
     ------
     ModuleNotFoundError
         When papermill is not installed.
-
-    Introduced in chapter 11.
     """
     try:
         import papermill

@@ -1,6 +1,5 @@
-"""What a study does with tables of this size and kind: split, line-up, budget; and what it omits.
-
-Introduced in chapter 11.
+"""What a study does with tables of this size and kind: split, line-up, budget; and what it
+omits.
 """
 
 from __future__ import annotations
@@ -35,10 +34,7 @@ NEIGHBOUR_ITEMS = {True: 8_000, False: 20_000}  # TextKNN compares all items wit
 
 
 class StudyError(ValueError):
-    """A study cannot be made of these tables: the message says why, and the mend.
-
-    Introduced in chapter 11.
-    """
+    """A study cannot be made of these tables: the message says why, and the mend."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,6 @@ class Candidate:
     """One contestant: its name, its entry of ``search_spaces.yml``, and what it knows.
 
     ``reads`` names the vectors it is given; ``members`` are the two whose scores are added.
-    Introduced in chapter 11.
     """
 
     name: str
@@ -76,10 +71,6 @@ class Plan:
         Model → why it does not take part.
     words:
         Most words that TF-IDF counts.
-
-    Notes
-    -----
-    Introduced in chapter 11.
     """
 
     seed: int
@@ -100,8 +91,6 @@ class Plan:
 @dataclass(frozen=True)
 class Splits:
     """The split to tune on (a sample, with valid) and the split to test on, with equal test parts.
-
-    Introduced in chapter 11.
 
     Attributes
     ----------
@@ -128,7 +117,7 @@ class Splits:
 def make_plan(
     profile: Profile, split: Split, why: str, *, encoder: str, quick: bool, seed: int
 ) -> Plan:
-    """Choose line-up and budget by size. Introduced in chapter 11."""
+    """Choose line-up and budget by size."""
     n = profile.n_items
     left_out: dict[str, str] = {}
     events = len(split.train)
@@ -188,8 +177,6 @@ def first_split(dataset: Dataset, profile: Profile, seed: int) -> tuple[Split, s
     ------
     StudyError
         When too few users have something to be tested on.
-
-    Introduced in chapter 11.
     """
     why = _why_no_time(dataset)
     if profile.dated:
@@ -231,7 +218,7 @@ def make_splits(
 ) -> Splits:
     """Return the split to tune on beside the one to test on, both cut to what is planned.
 
-    ``refused`` are rows ``user, item, timestamp`` as in `Tables`. Introduced in chapter 11.
+    ``refused`` are rows ``user, item, timestamp`` as in `Tables`.
     """
     rng = np.random.default_rng(plan.seed)
     make = time_split if plan.split == "time" else random_split
@@ -264,7 +251,7 @@ def make_splits(
 def without_refused(split: Split, refused: pd.DataFrame) -> Split:
     """Return a split with what was refused before its test in the history, and nowhere else.
 
-    In a random split time says nothing, and all of it counts. Introduced in chapter 11.
+    In a random split time says nothing, and all of it counts.
     """
     if split.name == "time":
         refused = refused[refused["timestamp"] <= split.train["timestamp"].max()]

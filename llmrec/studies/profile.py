@@ -1,7 +1,4 @@
-"""A portrait of somebody's tables: size, density, long tail, text, languages, and what to mind.
-
-Introduced in chapter 11.
-"""
+"""A portrait of somebody's tables: size, density, long tail, text, languages, and what to mind."""
 
 from __future__ import annotations
 
@@ -70,10 +67,6 @@ class Profile:
     tail, histories:
         Two curves for figures: share of pairs on the most popular share of items, and distinct
         items of users at equally spaced quantiles; each has the same number of points.
-
-    Notes
-    -----
-    Introduced in chapter 11.
     """
 
     name: str
@@ -126,7 +119,7 @@ class Profile:
 
 
 def profile(tables: Tables) -> Profile:
-    """Return the portrait of prepared tables. Introduced in chapter 11."""
+    """Return the portrait of prepared tables."""
     data, texts = tables.dataset, tables.texts
     pairs = data.coded[["user", "item"]].drop_duplicates()
     taken = np.bincount(pairs["item"], minlength=data.n_items)
@@ -179,8 +172,6 @@ def profile(tables: Tables) -> Profile:
 def scripts(texts: list[str]) -> dict[str, float]:
     """Return the share of letters by script, the most frequent first.
 
-    Introduced in chapter 11.
-
     Examples
     --------
     >>> scripts(["ab", "语言"])
@@ -200,7 +191,7 @@ def languages(texts: list[str]) -> dict[str, float]:
 
     It tells seven European languages apart and knows no other: a hint for a warning, no more. Texts
     without such a word, or with as many of two languages, are not counted; where they are nearly
-    all, nothing is returned. Introduced in chapter 11.
+    all, nothing is returned.
 
     Examples
     --------

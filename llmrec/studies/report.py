@@ -1,6 +1,5 @@
-"""The report of a study: one page that opens anywhere, without a network, and says what was found.
-
-Introduced in chapter 11.
+"""The report of a study: one page that opens anywhere, without a network, and says what was
+found.
 """
 
 from __future__ import annotations
@@ -48,7 +47,6 @@ def report_html(study: Study) -> str:
     """Return the whole report as one HTML page with its figures inside.
 
     Titles of items and everything else from the tables are escaped: they are data, not markup.
-    Introduced in chapter 11.
     """
     drawn = figures(study)
     parts = [

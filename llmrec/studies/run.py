@@ -1,6 +1,5 @@
-"""Tune, fit and judge every candidate of a plan, with the same budget, one finished step at a time.
-
-Introduced in chapter 11.
+"""Tune, fit and judge every candidate of a plan, with the same budget, one finished step at
+a time.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def run(plan: Plan, splits: Splits, vectors: Vectors, steps: Steps, costs: Costs
     First every candidate of the plan is tuned; then the best text model's class again, as often,
     with counted words, and the best of them with shuffled texts; then two are joined, without text
     and with it. The best without and the best with text are chosen on valid; a joined winner is
-    joined once more with shuffled texts, its control. Introduced in chapter 11.
+    joined once more with shuffled texts, its control.
     """
     found = Found()
     found.audit = steps("audit", lambda: _audit(splits, plan), units=costs.audit())
@@ -108,7 +107,7 @@ def _read(vectors: Vectors) -> float:
 
 
 def build(candidate: Candidate, found: Found) -> Recommender:
-    """Return the candidate's model with the chosen values, not fitted. Introduced in chapter 11."""
+    """Return the candidate's model with the chosen values, not fitted."""
     from llmrec.tuning import model_of
 
     chosen = found.tuned[candidate.name]
@@ -235,10 +234,7 @@ def _examples(splits: Splits, seed: int) -> list[int]:
 def fit_on_everything(
     candidate: Candidate, found: Found, splits: Splits, vectors: Vectors
 ) -> Recommender:
-    """Return the candidate fitted on all events, test included: the model to ship.
-
-    Introduced in chapter 11.
-    """
+    """Return the candidate fitted on all events, test included: the model to ship."""
     from llmrec.studies.served import everything
 
     features: Features | None = vectors.features(candidate.reads)

@@ -1,6 +1,5 @@
-"""A model that serves alone: the fitted model, its items and users, and a card that describes it.
-
-Introduced in chapter 11.
+"""A model that serves alone: the fitted model, its items and users, and a card that
+describes it.
 """
 
 from __future__ import annotations
@@ -44,10 +43,6 @@ class Served:
         Rows ``user, item`` that are never listed, such as low ratings; empty where there are none.
     card:
         What the model is and where it comes from, for people.
-
-    Notes
-    -----
-    Introduced in chapter 11.
     """
 
     model: Recommender
@@ -153,8 +148,6 @@ def load_served(folder: str | Path) -> Served:
         When a file is absent.
     SavedModelError
         When the files do not belong together.
-
-    Introduced in chapter 11.
     """
     path = Path(folder)
     path = next(
@@ -191,10 +184,7 @@ def load_served(folder: str | Path) -> Served:
 
 
 def kept_card(folder: str | Path) -> Mapping[str, Any] | None:
-    """Return the card of a saved model without loading the model; None where there is none.
-
-    Introduced in chapter 11.
-    """
+    """Return the card of a saved model without loading the model; None where there is none."""
     try:
         card = json.loads((Path(folder) / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -209,8 +199,6 @@ def check_tables(dataset: Dataset, refused: pd.DataFrame) -> None:
     ------
     DataError
         When one of them cannot be written as Parquet.
-
-    Introduced in chapter 11.
     """
     users = pd.DataFrame({"user": dataset.user_ids})
     frames = {"items": _named(dataset.items), "users": users, "refused": refused}
@@ -222,10 +210,7 @@ def check_tables(dataset: Dataset, refused: pd.DataFrame) -> None:
 
 
 def everything(dataset: Dataset) -> Split:
-    """Return a split that hides nothing: a list for today may use all of the past.
-
-    Introduced in chapter 11.
-    """
+    """Return a split that hides nothing: a list for today may use all of the past."""
     events = dataset.coded
     none = events.iloc[:0]
     return Split(dataset, "everything", 0, events, none, none, history=events)

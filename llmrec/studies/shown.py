@@ -1,7 +1,4 @@
-"""Rows of the results: one a model, one a user who is shown, and the facts of the split.
-
-Introduced in chapter 11.
-"""
+"""Rows of the results: one a model, one a user who is shown, and the facts of the split."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ SHOWN = 10  # items of an example user's history and of what was taken
 
 
 def row_of(candidate: Candidate, found: Found) -> dict[str, Any]:
-    """Return what the table says of one model. Introduced in chapter 11."""
+    """Return what the table says of one model."""
     tuned, result = found.tuned[candidate.name], found.results[candidate.name]
     whole = evaluation(found, candidate.name)
     assert whole is not None
@@ -39,10 +36,7 @@ def row_of(candidate: Candidate, found: Found) -> dict[str, Any]:
 
 
 def split_facts(splits: Splits) -> dict[str, Any]:
-    """Return the sizes of the parts, and the users tested of those that could be.
-
-    Introduced in chapter 11.
-    """
+    """Return the sizes of the parts, and the users tested of those that could be."""
     split = splits.final
     new = ~split.test["item"].isin(split.train["item"])
     return {
@@ -59,10 +53,7 @@ def split_facts(splits: Splits) -> dict[str, Any]:
 
 
 def people(found: Found, ship: str, tables: Tables, splits: Splits) -> list[dict[str, Any]]:
-    """Return the example users: latest history, the list of the model to ship, what was taken.
-
-    Introduced in chapter 11.
-    """
+    """Return the example users: latest history, the list of the model to ship, what was taken."""
     titles = names_of(tables)
     split = splits.final
     shown = []
@@ -86,7 +77,7 @@ def people(found: Found, ship: str, tables: Tables, splits: Splits) -> list[dict
 
 
 def names_of(tables: Tables) -> list[str]:
-    """Return what to call each item: its title, else its id. Introduced in chapter 11."""
+    """Return what to call each item: its title, else its id."""
     items = tables.dataset.items
     pairs = zip(items["title"], items["item"], strict=True)
     return [" ".join(str(title).split()) or f"item {item}" for title, item in pairs]

@@ -1,7 +1,4 @@
-"""The steps of a study: each result is kept on disk, so that an interrupted study goes on.
-
-Introduced in chapter 11.
-"""
+"""The steps of a study: each result is kept on disk, so that an interrupted study goes on."""
 
 from __future__ import annotations
 
@@ -44,10 +41,6 @@ class Steps:
         Names of the steps that were run, and of those found finished.
     seconds:
         What all of them took, those of an earlier run included.
-
-    Notes
-    -----
-    Introduced in chapter 11.
     """
 
     def __init__(

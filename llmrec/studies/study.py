@@ -1,7 +1,4 @@
-"""The study of somebody's tables, from reading them to the files of the answer.
-
-Introduced in chapter 11.
-"""
+"""The study of somebody's tables, from reading them to the files of the answer."""
 
 from __future__ import annotations
 
@@ -46,10 +43,6 @@ class Study:
         ``profile, plan, split, models, answer, users, audit, cost, versions``.
     served:
         The model to ship with its tables.
-
-    Notes
-    -----
-    Introduced in chapter 11.
     """
 
     results: Mapping[str, Any]
@@ -89,8 +82,6 @@ class Study:
         ------
         ModuleNotFoundError
             When the notebook is asked for and papermill is absent.
-
-        Introduced in chapter 11.
         """
         from llmrec.studies.notebook import execute
         from llmrec.studies.report import report_html
@@ -115,8 +106,6 @@ def load_study(folder: str | Path) -> Study:
         When the folder holds no finished study.
     ValueError
         When another version of llmrec wrote it.
-
-    Introduced in chapter 11.
     """
     path = Path(folder)
     if not (path / RESULTS).is_file():
@@ -184,8 +173,6 @@ def study(
         When the tables break the rules; file, column and row are named.
     StudyError
         When they are too small to learn from and to test on.
-
-    Introduced in chapter 11.
     """
     folder = None if output is None else Path(output)
     start = time.perf_counter()
@@ -271,10 +258,7 @@ def _served(
 
 
 def plan_lines(plan: Plan, costs: Costs) -> list[str]:
-    """Return the plan in words: models, trials, the minutes that they may take.
-
-    Introduced in chapter 11.
-    """
+    """Return the plan in words: models, trials, the minutes that they may take."""
     names = ", ".join(one.name for one in plan.candidates)
     minutes = max(1, round(costs.total() / 60))
     return [

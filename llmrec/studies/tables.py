@@ -1,7 +1,4 @@
-"""What is done to anybody's tables before a study: which events count, which columns are text.
-
-Introduced in chapter 11.
-"""
+"""What is done to anybody's tables before a study: which events count, which columns are text."""
 
 from __future__ import annotations
 
@@ -50,10 +47,6 @@ class Tables:
         The other columns → why they are none.
     texts:
         One text an item, in the order of the items table; empty where there is none.
-
-    Notes
-    -----
-    Introduced in chapter 11.
     """
 
     dataset: Dataset
@@ -78,8 +71,6 @@ def prepare(dataset: Dataset, least: float | None = None, template: str = "gener
     ------
     DataError
         When no event is left.
-
-    Introduced in chapter 11.
     """
     events = dataset.interactions
     weight = events["weight"].to_numpy(np.float64)
@@ -128,10 +119,7 @@ def _refused(low: pd.DataFrame, good: pd.DataFrame) -> pd.DataFrame:
 
 
 def text_columns(items: pd.DataFrame) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the columns that hold words, the title first, and why each other one does not.
-
-    Introduced in chapter 11.
-    """
+    """Return the columns that hold words, the title first, and why each other one does not."""
     words, others = ["title"], {}
     for name in items.columns.drop(["item", "title"]):
         column = items[name]
@@ -157,7 +145,7 @@ def countable(texts: list[str]) -> list[str]:
     """Return texts whose words can be counted where a script has no spaces: pairs of characters.
 
     ``"语言模型"`` becomes ``"语言 言模 模型"``; other scripts stay. It lets TF-IDF read Chinese,
-    Japanese and Thai. Introduced in chapter 11.
+    Japanese and Thai.
 
     Examples
     --------

@@ -1,7 +1,4 @@
-"""The vectors a study compares: the language model's, counted words, and the model's shuffled.
-
-Introduced in chapter 11.
-"""
+"""The vectors a study compares: the language model's, counted words, and the model's shuffled."""
 
 from __future__ import annotations
 
@@ -33,10 +30,6 @@ class Vectors:
         Cut texts earlier.
     seed:
         Of the shuffling.
-
-    Notes
-    -----
-    Introduced in chapter 11.
     """
 
     def __init__(self, texts: list[str], encoder: str, words: int, quick: bool, seed: int) -> None:

@@ -1,7 +1,4 @@
-"""What a reader of a study should mind: warnings from the tables, and what cannot be concluded.
-
-Introduced in chapter 11.
-"""
+"""What a reader of a study should mind: warnings from the tables, and what cannot be concluded."""
 
 from __future__ import annotations
 
@@ -18,10 +15,7 @@ MANY_WITHOUT_ROW = 0.05  # share of events on items that the items table lacks
 
 
 def warnings(study: Study) -> list[str]:
-    """Return what about these tables limits the answer, most serious first.
-
-    Introduced in chapter 11.
-    """
+    """Return what about these tables limits the answer, most serious first."""
     about, plan, split = study.profile, study.plan, study.results["split"]
     said = []
     if any(row["status"] == "failure" for row in study.results["audit"]):
@@ -88,10 +82,7 @@ def warnings(study: Study) -> list[str]:
 
 
 def failed_checks(study: Study) -> list[str]:
-    """Return a line for each check of the audit that failed, and its mend.
-
-    Introduced in chapter 11.
-    """
+    """Return a line for each check of the audit that failed, and its mend."""
     return [
         f"Audit of the {row['split']} split, {row['check']}: {row['found']}. Mend: {row['mend']}."
         for row in study.results["audit"]
@@ -106,7 +97,7 @@ def _read(study: Study) -> int:
 
 
 def limits(study: Study) -> list[str]:
-    """Return what the study cannot say. Introduced in chapter 11."""
+    """Return what the study cannot say."""
     plan = study.plan
     said = [
         "Past choices are no experiment: people choose among what they were shown. A gain here is a"

@@ -1,4 +1,4 @@
-"""The same budget for every model, on validation only, written down. Introduced in chapter 12."""
+"""The same budget for every model, on validation only, written down."""
 
 import lazy_loader
 

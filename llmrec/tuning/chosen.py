@@ -1,7 +1,4 @@
-"""What was chosen: ``tuned.yml``, written by ``llmrec tune`` and read by the chapters.
-
-Introduced in chapter 12.
-"""
+"""What was chosen: ``tuned.yml``, written by ``llmrec tune`` and read by the chapters."""
 
 from __future__ import annotations
 
@@ -26,12 +23,7 @@ REGIMES: Mapping[str, Callable[[Dataset], Split]] = MappingProxyType(
 
 
 def recorded(path: Path = RECORDED) -> dict[str, Any]:
-    """Return the file's content: dataset → regime → model → what `Tuned.entry` says.
-
-    Notes
-    -----
-    Introduced in chapter 12.
-    """
+    """Return the file's content: dataset → regime → model → what `Tuned.entry` says."""
     return (yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None) or {}
 
 
@@ -49,10 +41,6 @@ def tuned(dataset: str, regime: str, model: str) -> dict[str, Any]:
     ------
     ValueError
         When nothing of that name is recorded; the message lists what is.
-
-    Notes
-    -----
-    Introduced in chapter 12.
     """
     here = recorded()
     for what, name in {"dataset": dataset, "regime": regime, "model": model}.items():

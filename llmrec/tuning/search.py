@@ -1,7 +1,4 @@
-"""Search: trials with Optuna, fitted on train, judged on validation, kept in the cache.
-
-Introduced in chapter 12.
-"""
+"""Search: trials with Optuna, fitted on train, judged on validation, kept in the cache."""
 
 from __future__ import annotations
 
@@ -40,12 +37,7 @@ WARM_UP = 8  # random trials before TPE models what they found
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial: the arguments, the validation value (NaN when it failed), seconds and error.
-
-    Notes
-    -----
-    Introduced in chapter 12.
-    """
+    """One trial: the arguments, the validation value (NaN when it failed), seconds and error."""
 
     values: Mapping[str, Any]
     value: float
@@ -71,10 +63,6 @@ class Tuned:
         In order; the first one is the model's defaults. A failed trial is among them.
     space_hash, split_hash : str
         Pin what was searched, and on which split.
-
-    Notes
-    -----
-    Introduced in chapter 12.
     """
 
     model: str
@@ -172,10 +160,6 @@ def tune(
     ----------
     Akiba et al., Optuna: a next-generation hyperparameter optimization framework, KDD 2019.
     Bergstra et al., Algorithms for hyper-parameter optimization, NIPS 2011.
-
-    Notes
-    -----
-    Introduced in chapter 12.
     """
     name = name or model.__name__
     kind, _, k = metric.partition("@")

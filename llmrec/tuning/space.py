@@ -1,7 +1,4 @@
-"""Search spaces: what may be tried for each model, as data in ``search_spaces.yml``.
-
-Introduced in chapter 12.
-"""
+"""Search spaces: what may be tried for each model, as data in ``search_spaces.yml``."""
 
 from __future__ import annotations
 
@@ -40,10 +37,6 @@ class SearchSpace:
         The model's own values of the free arguments: the first trial.
     hash : str
         16 hex digits that change with the space.
-
-    Notes
-    -----
-    Introduced in chapter 12.
     """
 
     fixed: Mapping[str, Any]
@@ -103,12 +96,7 @@ class SearchSpace:
 
 @cache
 def spaces() -> Mapping[str, Mapping[str, Any]]:
-    """Return the entries of ``search_spaces.yml`` by name; `SearchSpace.of` checks one.
-
-    Notes
-    -----
-    Introduced in chapter 12.
-    """
+    """Return the entries of ``search_spaces.yml`` by name; `SearchSpace.of` checks one."""
     return MappingProxyType(yaml.safe_load(TABLE.read_text(encoding="utf-8")))
 
 
@@ -119,10 +107,6 @@ def model_of(name: str) -> type[Recommender]:
     ------
     ValueError
         When ``llmrec.models`` has no such class.
-
-    Notes
-    -----
-    Introduced in chapter 12.
     """
     model = name.partition("-")[0]
     found = getattr(models, model, None)

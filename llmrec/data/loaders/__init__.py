@@ -1,8 +1,6 @@
 """Datasets by name: one module each, imported when its data are asked for.
 
 A file ``name_of_it.py`` with a function ``load`` in this folder is the dataset ``name-of-it``.
-
-Introduced in chapter 4.
 """
 
 from __future__ import annotations
@@ -39,8 +37,6 @@ def load(name: str, **options: Any) -> Dataset:
         When the dataset has no such option.
     FetchError
         When its files cannot be brought here.
-
-    Introduced in chapter 4.
     """
     if name not in available():
         raise ValueError(

@@ -1,7 +1,4 @@
-"""Amazon Beauty 2014, 5-core: the public benchmark of sequential recommendation.
-
-Introduced in chapter 12.
-"""
+"""Amazon Beauty 2014, 5-core: the public benchmark of sequential recommendation."""
 
 from __future__ import annotations
 
@@ -34,8 +31,6 @@ def load() -> Dataset:
     McAuley, Targett, Shi and van den Hengel 2015, "Image-based recommendations on styles and
     substitutes", SIGIR; sequences as IDGenRec ships them, names as dh-r's LLM-Sequential-
     Recommendation ships them.
-
-    Introduced in chapter 12.
     """
     folder = fetch.get("amazon-beauty")
     events = _sequences(folder / "user_sequence.txt")

@@ -1,7 +1,4 @@
-"""CiteULike-a: which scientific articles people keep in their libraries, with titles and tags.
-
-Introduced in chapter 12.
-"""
+"""CiteULike-a: which scientific articles people keep in their libraries, with titles and tags."""
 
 from __future__ import annotations
 
@@ -36,8 +33,6 @@ def load() -> Dataset:
     ----------
     Wang, Chen and Li 2013, "Collaborative topic regression with social regularization for tag
     recommendation", IJCAI; titles as TopicModelsVB.jl ships them.
-
-    Introduced in chapter 12.
     """
     folder = fetch.get("citeulike-a")
     titles = (folder / "citeutitles.txt").read_text(encoding="utf-8").splitlines()
@@ -59,17 +54,12 @@ def saved(path: Path, n_items: int) -> pd.DataFrame:
     ------
     DataError
         When a row is no count followed by so many article numbers below ``n_items``.
-
-    Introduced in chapter 12.
     """
     return events(dict(enumerate(counted_rows(path, n_items))), "saved")
 
 
 def events(taken: dict[int, list[int]], action: str) -> pd.DataFrame:
-    """Return interactions without timestamps from each user's items.
-
-    Introduced in chapter 12.
-    """
+    """Return interactions without timestamps from each user's items."""
     return pd.DataFrame(
         {
             "user": np.repeat(list(taken), [len(items) for items in taken.values()]),
@@ -88,8 +78,6 @@ def counted_rows(path: Path, size: int) -> list[list[int]]:
     ------
     DataError
         When a row is of another form; file and row are named.
-
-    Introduced in chapter 12.
     """
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -105,10 +93,7 @@ def counted_rows(path: Path, size: int) -> list[list[int]]:
 
 
 def whole_numbers(path: Path, number: int, line: str) -> list[int]:
-    """Return a line's whole numbers, at least one, or say which row of which file has none.
-
-    Introduced in chapter 12.
-    """
+    """Return a line's whole numbers, at least one, or say which row of which file has none."""
     words = line.split()
     if not words or not all(word.isascii() and word.isdigit() for word in words):
         raise DataError(f"{path.name}, row {number}: not whole numbers but {line[:40]!r}")

@@ -2,8 +2,6 @@
 
 Everything here is made up by a program. It exists because no real data say what a user was truly
 interested in; whatever is measured on it holds for the simulation, and is always called simulated.
-
-Introduced in chapter 9.
 """
 
 from __future__ import annotations
@@ -57,7 +55,7 @@ class Feed:
 
     Notes
     -----
-    A ranking never sees interests or topics. Introduced in chapter 9.
+    A ranking never sees interests or topics.
     """
 
     users: np.ndarray
@@ -72,22 +70,19 @@ Rank = Callable[[Feed], np.ndarray]
 
 
 def fresh_first(feed: Feed) -> np.ndarray:
-    """Rank the newest posts first, what friends wrote or shared as if it were two days newer.
-
-    Introduced in chapter 9.
-    """
+    """Rank the newest posts first, what friends wrote or shared as if it were two days newer."""
     return 2.0 * feed.told - feed.age
 
 
 def at_random(feed: Feed) -> np.ndarray:
-    """Rank the posts of the last days by chance. Introduced in chapter 9."""
+    """Rank the posts of the last days by chance."""
     return feed.rng.random(feed.age.shape)
 
 
 def after_likes(vectors: np.ndarray) -> Rank:
     """Rank posts by the cosine of their vectors ``(n_posts, d)`` to the mean of a member's likes.
 
-    Who has liked nothing yet gets the newest first. Introduced in chapter 9.
+    Who has liked nothing yet gets the newest first.
     """
     rows = unit_rows(vectors)
 
@@ -120,10 +115,6 @@ class Community:
     exposures : DataFrame
         ``user, item, timestamp, position, seen``: each post shown, and whether it was looked at.
     bots : (n_users,) bool
-
-    Notes
-    -----
-    Introduced in chapter 9.
     """
 
     config: CommunityConfig
@@ -137,7 +128,7 @@ class Community:
     bots: np.ndarray = field(repr=False)
 
     def week(self, timestamps: np.ndarray) -> np.ndarray:
-        """Return the week, 0 … ``weeks - 1``, of timestamps in seconds. Introduced in chapter 9."""
+        """Return the week, 0 … ``weeks - 1``, of timestamps in seconds."""
         return (np.asarray(timestamps) - START) // WEEK
 
 
@@ -146,8 +137,6 @@ def load(n_users: int = 2000, seed: int = 0) -> Dataset:
 
     Items: ``title``, ``body``, ``tags`` (for half of them), ``author`` and ``published``. No row of
     it comes from a real person. For the truth behind it call `simulate`.
-
-    Introduced in chapter 9.
     """
     return simulate(CommunityConfig(n_users=n_users, seed=seed)).dataset
 
@@ -176,8 +165,6 @@ def simulate(config: CommunityConfig | None = None, rank: Rank = fresh_first) ->
     The chance of a look by place: Craswell, Zoeter, Taylor and Ramsey 2008, "An experimental
     comparison of click position-bias models", WSDM. Utility with noise: McFadden 1974,
     "Conditional logit analysis of qualitative choice behavior".
-
-    Introduced in chapter 9.
     """
     config = config or CommunityConfig()
     world = build_world(config)

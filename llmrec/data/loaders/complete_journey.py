@@ -1,7 +1,4 @@
-"""The Complete Journey: what 2,469 households bought in a supermarket in the year 2017.
-
-Introduced in chapter 4.
-"""
+"""The Complete Journey: what 2,469 households bought in a supermarket in the year 2017."""
 
 from __future__ import annotations
 
@@ -38,8 +35,6 @@ def load(*, min_item_count: int = 0, departments: Iterable[str] | None = None) -
     ------
     ValueError
         When ``min_item_count`` is negative or a department is unknown.
-
-    Introduced in chapter 4.
     """
     if min_item_count < 0:
         raise ValueError(f"min_item_count={min_item_count} is negative: 0 keeps all products")

@@ -1,7 +1,4 @@
-"""Deskdrop: what the people of a company read, liked, kept and discussed on its shared board.
-
-Introduced in chapter 1.
-"""
+"""Deskdrop: what the people of a company read, liked, kept and discussed on its shared board."""
 
 from __future__ import annotations
 
@@ -41,8 +38,6 @@ def load() -> Dataset:
     References
     ----------
     Moreira 2017, "Articles sharing and reading from CI&T DeskDrop", Kaggle (ODbL, contents DbCL).
-
-    Introduced in chapter 1.
     """
     folder = fetch.get("deskdrop")
     interactions = actions(folder / "users_interactions.csv.zip")
@@ -59,8 +54,6 @@ def actions(path: Path) -> pd.DataFrame:
     ------
     DataError
         When a column is missing or an event type unknown; file and row are named.
-
-    Introduced in chapter 1.
     """
     log = pd.read_csv(path, usecols=lambda name: name in EVENTS).rename(columns=EVENTS)
     if missing := [name for name, ours in EVENTS.items() if ours not in log]:
@@ -79,8 +72,6 @@ def titles(paths: list[Path]) -> pd.DataFrame:
     ------
     DataError
         When a file has no such columns.
-
-    Introduced in chapter 1.
     """
     parts = []
     for path in paths:
@@ -94,8 +85,5 @@ def titles(paths: list[Path]) -> pd.DataFrame:
 
 
 def tidy_title(raw: str) -> str:
-    """Return a title on one line; the printout of a table, as some titles are, is none.
-
-    Introduced in chapter 1.
-    """
+    """Return a title on one line; the printout of a table, as some titles are, is none."""
     return "" if raw.startswith("contentId") else " ".join(raw.split())

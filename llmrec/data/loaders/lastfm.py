@@ -1,7 +1,4 @@
-"""HetRec Last.fm 2k: who listens to whom and how often, with tags and friends.
-
-Introduced in chapter 10.
-"""
+"""HetRec Last.fm 2k: who listens to whom and how often, with tags and friends."""
 
 from __future__ import annotations
 
@@ -55,8 +52,6 @@ def load(tags: int = 0) -> Dataset:
     Cantador, Brusilovsky and Kuflik 2011, "2nd workshop on information heterogeneity and fusion in
     recommender systems (HetRec 2011)", RecSys. The data come from Last.fm, https://www.last.fm, and
     are offered for non-commercial use.
-
-    Introduced in chapter 10.
     """
     if tags < 0:
         raise ValueError(f"tags={tags} is negative: 0 leaves the tags out")
@@ -87,10 +82,7 @@ def load(tags: int = 0) -> Dataset:
 
 
 def friendships() -> pd.DataFrame:
-    """Return who is whose friend: ``user, friend`` (ids), each of the 12,717 pairs both ways.
-
-    Introduced in chapter 10.
-    """
+    """Return who is whose friend: ``user, friend`` (ids), each of the 12,717 pairs both ways."""
     table = read(fetch.get("hetrec-lastfm") / "user_friends.dat")
     return table.set_axis(["user", "friend"], axis=1)
 
@@ -100,8 +92,6 @@ def tag_assignments() -> pd.DataFrame:
 
     Times are known to the month (the first seconds of a day in it, UTC); five impossible ones are
     0. Some tagged artists have no row among the items: they are left to the reader.
-
-    Introduced in chapter 10.
     """
     folder = fetch.get("hetrec-lastfm")
     names = read(folder / "tags.dat").set_index("tagID")["tagValue"]
@@ -142,8 +132,6 @@ def tag_texts(assignments: pd.DataFrame, items: pd.Series, most: int = 10) -> li
     >>> given = pd.DataFrame({"item": [7, 7, 7], "tag": ["pop", "rock", "rock"]})
     >>> tag_texts(given, pd.Series([7, 8]))
     ['rock, pop', '']
-
-    Introduced in chapter 10.
     """
     count = assignments.groupby(["item", "tag"]).size().rename("n").reset_index()
     count = count.sort_values(["item", "n", "tag"], ascending=[True, False, True])
@@ -161,8 +149,6 @@ def read(path: Path) -> pd.DataFrame:
     ------
     DataError
         When a column is missing, a row has other columns or a number is none.
-
-    Introduced in chapter 10.
     """
     try:
         table = pd.read_csv(

@@ -1,7 +1,4 @@
-"""MovieLens-100K: 100,000 ratings with demographics, and film facts joined from Wikidata.
-
-Introduced in chapter 4.
-"""
+"""MovieLens-100K: 100,000 ratings with demographics, and film facts joined from Wikidata."""
 
 from __future__ import annotations
 
@@ -31,8 +28,6 @@ def load() -> Dataset:
     References
     ----------
     Harper and Konstan 2015, "The MovieLens datasets: history and context", ACM TiiS 5(4).
-
-    Introduced in chapter 4.
     """
     folder = fetch.get("movielens-100k")
     ratings, films, people = (

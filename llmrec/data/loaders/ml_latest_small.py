@@ -1,7 +1,4 @@
-"""MovieLens latest small: 610 people rate films over two decades.
-
-Introduced in chapter 10.
-"""
+"""MovieLens latest small: 610 people rate films over two decades."""
 
 from __future__ import annotations
 
@@ -34,8 +31,6 @@ def load() -> Dataset:
     ----------
     Harper and Konstan 2015, "The MovieLens datasets: history and context", ACM TiiS 5(4). For
     research; may be passed on under the same conditions, no commercial use without permission.
-
-    Introduced in chapter 10.
     """
     folder = fetch.get("ml-latest-small")
     ratings = read(folder / "ratings.csv", ("userId", "movieId", "rating", "timestamp"))
@@ -72,8 +67,6 @@ def film_tags() -> pd.DataFrame:
 
     Beware: 58 of the users gave them, and a user tags what he has seen. A model that is judged on
     those users' films must not read their tags.
-
-    Introduced in chapter 10.
     """
     path = fetch.get("ml-latest-small") / "tags.csv"
     tags = read(path, ("userId", "movieId", "tag", "timestamp"))
@@ -87,8 +80,6 @@ def read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     ------
     DataError
         When one is missing.
-
-    Introduced in chapter 10.
     """
     table = pd.read_csv(path, keep_default_na=False, encoding="utf-8")
     if missing := [column for column in columns if column not in table]:
