@@ -10,6 +10,8 @@ import pytest
 from llmrec import config
 from llmrec.fetch import FetchError
 
+pytest_plugins = ["planted"]
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:

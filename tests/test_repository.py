@@ -32,7 +32,6 @@ LAYERS = (
     "interest",
     "language_model",
     "training",
-    "tiny_language_model",
     "finetune",
     "models",
     "evaluation",
@@ -40,7 +39,6 @@ LAYERS = (
     "plots",
     "repro",
     "studies",
-    "explorer",
     "ledger",
     "cli",
 )

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 def ledger(only: str, force: bool) -> int:
     """Measure what is not up to date, print the rows; 1 when a row that must be equal is not."""
-    from llmrec.ledger import load_published, run
+    from llmrec.ledger import load_published, load_recipes, run
     from llmrec.repro.layout import Layout
 
     layout = Layout.find()
+    load_recipes(layout)
     protocols = load_published(layout.published)
     book = run(layout.ledger, protocols, layout.package, only, force=force)
     failed = 0

@@ -1,13 +1,10 @@
 from .audit import Audit as Audit
 from .audit import LeakageError as LeakageError
 from .audit import audit as audit
-from .baskets import evaluate_baskets as evaluate_baskets
 from .beyond import BeyondAccuracy as BeyondAccuracy
 from .beyond import beyond as beyond
 from .checks import Finding as Finding
-from .correlation import rank_correlation as rank_correlation
 from .families import family as family
-from .groups import group_gaps as group_gaps
 from .lists import category_matrix as category_matrix
 from .lists import coverage as coverage
 from .lists import diversity as diversity

@@ -12,9 +12,3 @@ from .distinct import shuffled_choices as shuffled_choices
 from .moving import drift as drift
 from .moving import period_vectors as period_vectors
 from .moving import similarity_by_lag as similarity_by_lag
-from .tracking import DecayedInterest as DecayedInterest
-from .tracking import SessionInterest as SessionInterest
-from .tracking import decay_weights as decay_weights
-from .tracking import decayed_interest as decayed_interest
-from .tracking import session_interest as session_interest
-from .tracking import sessions as sessions

@@ -1,9 +1,8 @@
 """The reproduction ledger: published numbers beside what this package measures on the same data."""
 
 from llmrec.ledger.ledger import Entry, Ledger, run
-from llmrec.ledger.measure import Measured
 from llmrec.ledger.published import Protocol, Row, load_published
-from llmrec.ledger.recipes import RECIPES, Recipe
+from llmrec.ledger.recipe import RECIPES, Measured, Recipe, load_recipes, recipe
 
 __all__ = [
     "RECIPES",
@@ -14,5 +13,7 @@ __all__ = [
     "Recipe",
     "Row",
     "load_published",
+    "load_recipes",
+    "recipe",
     "run",
 ]

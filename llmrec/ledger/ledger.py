@@ -11,9 +11,8 @@ from typing import Any, Literal
 
 from llmrec.fetch import FetchError
 from llmrec.ledger.dependencies import provenance
-from llmrec.ledger.measure import Measured
 from llmrec.ledger.published import Protocol, Row
-from llmrec.ledger.recipes import RECIPES
+from llmrec.ledger.recipe import RECIPES, Measured
 from llmrec.repro.provenance import Provenance, Snapshot
 from llmrec.repro.record import write_json
 

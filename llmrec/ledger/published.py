@@ -23,7 +23,7 @@ class Row:
     metric, value:
         The number.
     recipe:
-        What measures it (see `llmrec.ledger.recipes`); None: nothing here does.
+        What measures it (see `chapters.ledger_recipes`); None: nothing here does.
     same:
         Whether the recipe is the published model; otherwise it is one beside which to read it.
     tolerance:

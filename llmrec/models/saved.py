@@ -25,14 +25,10 @@ from llmrec.models.ease import EASE
 from llmrec.models.ensemble import Ensemble, ReciprocalRankFusion
 from llmrec.models.factorisation import ALS, BPR
 from llmrec.models.feature_als import FeatureALS, _Side
-from llmrec.models.multi_interest import MultiInterest
 from llmrec.models.neighbour_bridge import NeighbourBridge
 from llmrec.models.neighbours import ItemKNN
-from llmrec.models.personal_frequency import PersonalFrequency
 from llmrec.models.popularity import Popularity
 from llmrec.models.pure_svd import PureSVD
-from llmrec.models.recent_popularity import RecentPopularity
-from llmrec.models.shared_map import SharedMap
 from llmrec.models.text_ease import TextEASE
 from llmrec.models.text_neighbours import TextKNN
 from llmrec.models.text_similarity import TextSimilarity
@@ -46,9 +42,8 @@ ATTRIBUTE = re.compile(r"[a-z][a-z_]*_")
 KNOWN: Mapping[str, type[Recommender]] = {
     kind.__name__: kind
     for kind in (
-        *(ALS, BPR, EASE, Bridge, Ensemble, FeatureALS, ItemKNN, MultiInterest, NeighbourBridge),
-        *(PersonalFrequency, Popularity, PureSVD, RecentPopularity, ReciprocalRankFusion),
-        *(SharedMap, TextEASE, TextKNN, TextSimilarity, TransitionKNN),
+        *(ALS, BPR, EASE, Bridge, Ensemble, FeatureALS, ItemKNN, NeighbourBridge, Popularity),
+        *(PureSVD, ReciprocalRankFusion, TextEASE, TextKNN, TextSimilarity, TransitionKNN),
     )
 }
 

@@ -14,7 +14,6 @@ def test_available() -> None:
     assert available() == (
         "amazon-beauty",
         "citeulike-a",
-        "community",
         "complete-journey",
         "deskdrop",
         "lastfm",
@@ -25,11 +24,11 @@ def test_available() -> None:
 
 def test_a_loader_is_imported_when_its_data_are_asked_for() -> None:
     code = (
-        "import sys; from llmrec.data import Dataset, load; load('community', n_users=50)\n"
+        "import sys; from llmrec.data import Dataset, load; load('ml-100k')\n"
         "print([m for m in sys.modules if m.startswith('llmrec.data.loaders.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['llmrec.data.loaders.community']"
+    assert done.stdout.strip() == "['llmrec.data.loaders.ml_100k']"
 
 
 def test_an_unknown_dataset() -> None:
@@ -42,11 +41,3 @@ def test_an_unknown_option() -> None:
         load("ml-100k", size=3)
     with pytest.raises(TypeError, match=r"no option 'min' \(it has: min_item_count, departments\)"):
         load("complete-journey", min=3)
-
-
-def test_the_community_is_loaded_by_name() -> None:
-    data = load("community", n_users=50, seed=1)
-    assert data.name == "community"
-    assert data.user_ids.max() < 50
-    with pytest.raises(TypeError, match=r"no option 'bots' \(it has: n_users, seed\)"):
-        load("community", bots=3)

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chapters.ch12_groups import group_gaps
 from llmrec.data import Dataset, Split, load, time_split
-from llmrec.evaluation import beyond, category_matrix, compare, coverage, gini, group_gaps
+from llmrec.evaluation import beyond, category_matrix, compare, coverage, gini
 from llmrec.models import Popularity
 
 GENRES = ["Drama", "Comedy", "Drama, Comedy", "", "War"]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from llmrec.ledger import RECIPES, Ledger, Measured, load_published
+from chapters.ledger_measure import Measured
+from llmrec.ledger import Ledger, load_published, load_recipes
 from llmrec.ledger.dependencies import provenance
 from llmrec.repro.layout import Layout
 from llmrec.repro.provenance import Snapshot
@@ -37,6 +38,8 @@ nir:
     absent: {model: Absent, note: Not in this book., values: {hr@10: 0.4}}
 """
 OURS = Measured(0.1211, 0.1, 0.14, 943)
+
+RECIPES = load_recipes(Layout.find())
 
 
 @pytest.fixture

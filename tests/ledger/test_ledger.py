@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from chapters.ledger_measure import Measured
 from llmrec.fetch import FetchError
-from llmrec.ledger import RECIPES, Entry, Ledger, Measured, Recipe, load_published, run
+from llmrec.ledger import Entry, Ledger, Recipe, load_published, load_recipes, run
 from llmrec.ledger.dependencies import provenance
 from llmrec.ledger.published import Row
 from llmrec.repro.layout import Layout
@@ -19,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 LAYOUT = Layout(ROOT)
 ROW = Row("p.m.hr@1", "M", "hr@1", 0.5, "p/r", True, 0.01, True, "s", "t", True, "Why.")
 OURS = Measured(0.5, 0.4, 0.6, 10)
+
+RECIPES = load_recipes(Layout.find())
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,7 @@ def test_a_recipe_depends_on_its_model_and_data_and_no_other():
     assert {"llmrec.models.ease", "llmrec.models.base", "llmrec.data.published"} <= set(
         found.modules
     )
-    assert {"llmrec.evaluation.ranking", "llmrec.ledger.measure"} <= set(found.modules)
+    assert {"llmrec.evaluation.ranking", "chapters.ledger_measure"} <= set(found.modules)
     assert not {"llmrec.models.neighbours", "llmrec.models.two_tower"} & set(found.modules)
     assert "recipe spectralcf/ease" in found.modules
     assert "sources.yml: spectralcf-split" in found.data

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from llmrec.ledger import RECIPES, load_published
+from llmrec.ledger import load_published, load_recipes
 from llmrec.ledger.ledger import wanted_recipes
+from llmrec.repro.layout import Layout
 
 ROOT = Path(__file__).parents[2]
 PATH = ROOT / "results" / "published.yml"
@@ -23,6 +24,8 @@ ENTRY = {
         "models": {"m": {"model": "M", "recipe": "r", "same": True, "values": {"recall@1": 0.5}}},
     }
 }
+
+RECIPES = load_recipes(Layout.find())
 
 
 def test_every_row_is_measured_by_a_recipe_and_cited():

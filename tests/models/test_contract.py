@@ -7,28 +7,28 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from chapters.ch06_article import ArticleModel
+from chapters.ch08_personal_frequency import PersonalFrequency
+from chapters.ch08_recent_popularity import RecentPopularity
+from chapters.ch10_sasrec import SASRec
+from chapters.ch11_multi_interest import MultiInterest
+from chapters.ch11_shared_map import SharedMap
+from chapters.ledger_alpha_rec import AlphaRec
 from llmrec.language_model import Likelihood
 from llmrec.models import (
     ALS,
     BPR,
     EASE,
-    AlphaRec,
-    ArticleModel,
     Bridge,
     Ensemble,
     FeatureALS,
     Features,
     ItemKNN,
-    MultiInterest,
     NeighbourBridge,
-    PersonalFrequency,
     Popularity,
     PromptRanker,
     PureSVD,
-    RecentPopularity,
     ReciprocalRankFusion,
-    SASRec,
-    SharedMap,
     TextEASE,
     TextKNN,
     TextSimilarity,

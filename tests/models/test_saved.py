@@ -9,25 +9,21 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+from chapters.ledger_alpha_rec import AlphaRec
 from llmrec.models import (
     ALS,
     BPR,
     EASE,
-    AlphaRec,
     Bridge,
     Ensemble,
     FeatureALS,
     Features,
     ItemKNN,
-    MultiInterest,
     NeighbourBridge,
-    PersonalFrequency,
     Popularity,
     PureSVD,
-    RecentPopularity,
     ReciprocalRankFusion,
     SavedModelError,
-    SharedMap,
     TextEASE,
     TextKNN,
     TextSimilarity,
@@ -40,7 +36,6 @@ from llmrec.models.saved import KNOWN, size
 EVERYBODY = np.arange(30)
 MODELS = {
     "popularity": lambda f: Popularity(),
-    "recent-popularity": lambda f: RecentPopularity(half_life=np.inf),
     "itemknn": lambda f: ItemKNN(neighbours=20, weighting="tfidf"),
     "transition": lambda f: TransitionKNN(shrinkage=0.0),
     "ease": lambda f: EASE(l2=5.0),
@@ -51,9 +46,6 @@ MODELS = {
     "feature-als-content": lambda f: FeatureALS(factors=6, prior=np.inf, seed=1),
     "bridge": lambda f: Bridge(l2=5.0, alpha=0.1),
     "text-ease": lambda f: TextEASE(l2=5.0, alpha=0.1),
-    "multi-interest": lambda f: MultiInterest(),
-    "shared-map": lambda f: SharedMap(),
-    "frequency": lambda f: PersonalFrequency(half_life=np.inf),
     "text": lambda f: TextSimilarity(centre=True),
     "text-knn": lambda f: TextKNN(neighbours=20, recency=0.9),
     "neighbour-bridge": lambda f: NeighbourBridge(alpha=0.1),

@@ -8,15 +8,10 @@ from llmrec.models import EASE, Bridge, ItemKNN, Recommender, TwoTower
 from llmrec.tuning import SearchSpace, model_of, spaces
 
 UNTUNED = {
-    "ArticleModel": "it is as the article prints it",
     "Ensemble": "its weights are learned on validation already",
     "ReciprocalRankFusion": "it has no argument to tune",
     "PromptRanker": "it prompts a language model for each user",
     "GivenScores": "a table computed elsewhere: there is nothing to choose",
-    "MultiInterest": "learns nothing; its distance is a share of pairs, its half-life in seconds",
-    "PersonalFrequency": "ranks what is bought again, which validation here leaves out (chapter 8)",
-    "RecentPopularity": "counts age in days, which not all data know; a grid in chapter 8",
-    "SharedMap": "chosen by how it carries to other catalogues, not on its own (chapter 11)",
 }
 
 

@@ -27,7 +27,7 @@ def load(name: str, **options: Any) -> Dataset:
         One of `available()`.
     options:
         What the loader takes: ``min_item_count`` and ``departments`` for ``"complete-journey"``,
-        ``tags`` for ``"lastfm"``, ``n_users`` and ``seed`` for ``"community"``.
+        ``tags`` for ``"lastfm"``.
 
     Raises
     ------
