@@ -37,6 +37,7 @@ LAYERS = (
     "evaluation",
     "tuning",
     "plots",
+    "experiment",
     "repro",
     "studies",
     "ledger",
