@@ -13,9 +13,9 @@ from scipy.special import stdtrit
 from tqdm import tqdm
 
 from llmrec import config
+from llmrec.cache import Cache
 from llmrec.evaluation import Estimate, Evaluation, bootstrap, compare, compare_seeds, evaluate
 from llmrec.evaluation.statistics import Paired, PerUser
-from llmrec.experiment._fallback import Cache
 from llmrec.experiment.contrasts import Contrast, Contrasts, Record, as_key
 from llmrec.experiment.measuring import Measurer, Slicer
 from llmrec.experiment.parts import Arm, Run

@@ -14,10 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 
+from llmrec.cache import Cache, key_of
 from llmrec.data import Split
 from llmrec.evaluation import Evaluation
 from llmrec.evaluation.statistics import PerUser
-from llmrec.experiment._fallback import Cache, code_of, key_of
+from llmrec.experiment._fallback import code_of
 from llmrec.experiment.parts import Arm, Run
 from llmrec.models import Features, Recommender
 
