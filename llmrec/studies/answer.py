@@ -10,7 +10,7 @@ import numpy as np
 
 from llmrec.data import Split
 from llmrec.evaluation import Comparison, Evaluation, compare, family, slices
-from llmrec.evaluation.families import BETTER, WORSE
+from llmrec.evaluation.statistics import BETTER, WORSE
 from llmrec.studies.found import Found, K
 from llmrec.studies.html import number, signed
 from llmrec.studies.plan import FEWEST, Plan

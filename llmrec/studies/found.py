@@ -31,7 +31,7 @@ class Found:
     examples:
         User codes whose lists are shown.
     audit:
-        ``split, check, status, found, mend`` of each check.
+        ``split, check, status, found, fix`` of each check.
     encode_seconds:
         What the language model took to read the items; less where its cache knew them.
     """

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmrec.evaluation.families import BETTER, WORSE
+from llmrec.evaluation.statistics import BETTER, WORSE
 from llmrec.studies import warn
 from llmrec.studies.figures import figures
 from llmrec.studies.glossary import CONTROLS, names, terms
@@ -315,10 +315,10 @@ def _method(study: Study) -> list[str]:
     audit = study.results["audit"]
     failed = any(row["status"] == "failure" for row in audit)
     rows = [
-        (row["check"], row["split"], row["status"], row["found"], row["mend"] or "–")
+        (row["check"], row["split"], row["status"], row["found"], row["fix"] or "–")
         for row in audit
     ]
-    header = ["check", "split", "status", "found", "mend"]
+    header = ["check", "split", "status", "found", "fix"]
     return [
         bullets(lines),
         f"<p>The audit of the splits <strong>{'failed' if failed else 'passed'}</strong>.</p>",

@@ -84,7 +84,7 @@ def warnings(study: Study) -> list[str]:
 def failed_checks(study: Study) -> list[str]:
     """Return a line for each check of the audit that failed, and its mend."""
     return [
-        f"Audit of the {row['split']} split, {row['check']}: {row['found']}. Mend: {row['mend']}."
+        f"Audit of the {row['split']} split, {row['check']}: {row['found']}. Fix: {row['fix']}."
         for row in study.results["audit"]
         if row["status"] == "failure"
     ]

@@ -106,7 +106,7 @@ def test_failed_checks_and_splits_at_random_are_said(answered, capsys):
     study = load_study(answered["library"][0])
     assert "The split is at random, because no event has a time" in " ".join(warnings(study))
     assert "- The split is at random" in answered["library"][1]
-    row = {"split": "tuning", "check": "twins", "status": "failure", "found": "x", "mend": "y"}
+    row = {"split": "tuning", "check": "twins", "status": "failure", "found": "x", "fix": "y"}
     study.results["audit"].append(row)
     assert failed_checks(study) == ["Audit of the tuning split, twins: x. Mend: y."]
 
