@@ -54,13 +54,13 @@ def validate(
     _text(events, interactions["action"])
 
 
-def row_error(table: str, column: str, wrong: np.ndarray | pd.Series, mend: str) -> None:
+def row_error(table: str, column: str, wrong: np.ndarray | pd.Series, fix: str) -> None:
     """Raise a `DataError` at the first true row of a boolean mask, if there is one."""
     mask = np.asarray(wrong, dtype=bool)
     if mask.any():
         count = int(mask.sum())
         more = f" (and {count - 1} more)" if count > 1 else ""
-        raise DataError(f"{table}, column {column!r}, row {mask.argmax() + 1}{more}: {mend}")
+        raise DataError(f"{table}, column {column!r}, row {mask.argmax() + 1}{more}: {fix}")
 
 
 def add_items_without_row(
@@ -75,7 +75,7 @@ def add_items_without_row(
     lacking = used[~used.isin(items["item"])].sort_values()
     if lacking.empty:
         return items, 0
-    rows = pd.DataFrame({"item": lacking.astype(items["item"].dtype), "title": ""})
+    rows = pd.DataFrame({"item": lacking, "title": ""})
     return pd.concat([items, rows], ignore_index=True), len(lacking)
 
 

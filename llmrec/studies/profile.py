@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from llmrec.data.columns import holds_numbers
+from llmrec.data.folder import holds_numbers
 from llmrec.data.validation import INTERACTION_COLUMNS
 from llmrec.studies.tables import Tables
 
