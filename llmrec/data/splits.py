@@ -1,4 +1,4 @@
-"""Five ways to part the past from the future: by time, at random, by last event, cold items, users.
+"""Ways to part the past from the future: by time, at random, by last event, cold items or users.
 
 Rows keep the order of the interactions table where timestamps tie. A share of n things is rounded
 half up. A split that would leave a part empty is refused. ``history`` is ``train``, plus the
@@ -7,12 +7,16 @@ fold-in events of cold users.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 
 from llmrec.data.dataset import Dataset, Split
 
-TRAIN, VALID, TEST, GIVEN = range(4)
+TRAIN, VALID, TEST, GIVEN, LATER = range(5)  # LATER: in no part
+DAY = 86_400
 
 
 def time_split(dataset: Dataset, test: float = 0.2, valid: float = 0.0, seed: int = 0) -> Split:
@@ -33,12 +37,7 @@ def time_split(dataset: Dataset, test: float = 0.2, valid: float = 0.0, seed: in
     models": a global time split is the one that leaks nothing from the future.
     """
     _check_shares(test=test, valid=valid)
-    time = dataset.interactions["timestamp"].to_numpy()
-    if unknown := int((time == 0).sum()):
-        raise ValueError(
-            f"time_split of {dataset.name!r}: {unknown} of {len(time)} timestamps are unknown (0): "
-            "fill them in or use random_split"
-        )
+    time = _known_times(dataset, "time_split")
     ordered, n = np.sort(time), len(time)
 
     def cut(share: float) -> int:
@@ -49,6 +48,31 @@ def time_split(dataset: Dataset, test: float = 0.2, valid: float = 0.0, seed: in
     part[time > cut(test + valid)] = VALID if valid else TEST
     part[time > cut(test)] = TEST
     return _split(dataset, "time", seed, part, needed=(TEST, VALID) if valid else (TEST,))
+
+
+def cut_split(dataset: Dataset, cut: int, days: float = 28.0) -> Split:
+    """Learn from all events up to ``cut``; test on those of the ``days`` after it.
+
+    Events after that are in no part. Several cuts of one dataset are several runs of the same
+    question, as a shop would meet it: each knows its own past only.
+
+    Parameters
+    ----------
+    cut:
+        Seconds since 1970; events of that very second belong to train.
+    days:
+        Length of the test part, > 0.
+
+    Raises
+    ------
+    ValueError
+        When ``days`` is not positive, a timestamp is unknown or a part comes out empty.
+    """
+    if not days > 0:
+        raise ValueError(f"cut_split: days={days} must be positive")
+    time = _known_times(dataset, "cut_split")
+    part = np.where(time <= cut, TRAIN, np.where(time <= cut + days * DAY, TEST, LATER))
+    return _split(dataset, "time", 0, part, needed=(TEST,))
 
 
 def random_split(dataset: Dataset, test: float = 0.25, valid: float = 0.0, seed: int = 0) -> Split:
@@ -141,6 +165,35 @@ def cold_user_split(
     return _split(dataset, "cold-user", seed, part, needed=(TEST, VALID) if valid else (TEST,))
 
 
+def first_baskets(split: Split) -> Split:
+    """Return the split with each user's first test basket alone as the test part.
+
+    A basket is what one user took in one second: shops print one time on all lines of a receipt.
+    """
+    first = split.test.groupby("user")["timestamp"].transform("min")
+    return replace(split, test=split.test[split.test["timestamp"] == first].reset_index(drop=True))
+
+
+def in_order(events: pd.DataFrame) -> pd.DataFrame:
+    """Return user and item of the events, by user, then by timestamp, then by row.
+
+    This order holds everywhere in the book.
+    """
+    order = np.lexsort((events["timestamp"], events["user"]))  # stable: rows break ties
+    return events[["user", "item"]].iloc[order].reset_index(drop=True)
+
+
+def sequences(
+    events: pd.DataFrame, n_users: int, keep: Literal["all", "first", "last"] = "all"
+) -> list[np.ndarray]:
+    """Return each user's item codes, oldest first; ``keep`` says which event of an item stays."""
+    ordered = in_order(events)
+    if keep != "all":
+        ordered = ordered.drop_duplicates(["user", "item"], keep=keep)
+    ends = np.cumsum(np.bincount(ordered["user"], minlength=n_users))
+    return np.split(ordered["item"].to_numpy(), ends[:-1])
+
+
 def _split(
     dataset: Dataset, name: str, seed: int, part: np.ndarray, needed: tuple[int, ...]
 ) -> Split:
@@ -159,6 +212,17 @@ def _split(
     return Split(
         dataset, name, seed, rows(TRAIN), rows(VALID), rows(TEST), history=rows(TRAIN, GIVEN)
     )
+
+
+def _known_times(dataset: Dataset, caller: str) -> np.ndarray:
+    """Return all timestamps, or raise where one is unknown."""
+    time = dataset.interactions["timestamp"].to_numpy()
+    if unknown := int((time == 0).sum()):
+        raise ValueError(
+            f"{caller} of {dataset.name!r}: {unknown} of {len(time)} timestamps are unknown (0): "
+            "fill them in or use random_split"
+        )
+    return time
 
 
 def _label(codes: np.ndarray, size: int, test: float, valid: float, seed: int) -> np.ndarray:

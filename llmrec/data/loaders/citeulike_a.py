@@ -10,6 +10,7 @@ import pandas as pd
 
 from llmrec import fetch
 from llmrec.data.dataset import Dataset
+from llmrec.data.loaders import interactions_of, whole_numbers
 from llmrec.data.validation import DataError
 
 
@@ -55,20 +56,13 @@ def saved(path: Path, n_items: int) -> pd.DataFrame:
     DataError
         When a row is no count followed by so many article numbers below ``n_items``.
     """
-    return events(dict(enumerate(counted_rows(path, n_items))), "saved")
+    return taken_by(dict(enumerate(counted_rows(path, n_items))), "saved")
 
 
-def events(taken: dict[int, list[int]], action: str) -> pd.DataFrame:
+def taken_by(items: dict[int, list[int]], action: str) -> pd.DataFrame:
     """Return interactions without timestamps from each user's items."""
-    return pd.DataFrame(
-        {
-            "user": np.repeat(list(taken), [len(items) for items in taken.values()]),
-            "item": np.array([item for items in taken.values() for item in items], np.int64),
-            "timestamp": 0,
-            "weight": 1.0,
-            "action": action,
-        }
-    )
+    users = np.repeat(list(items), [len(own) for own in items.values()])
+    return interactions_of(users, np.concatenate(list(items.values())).astype(np.int64), action)
 
 
 def counted_rows(path: Path, size: int) -> list[list[int]]:
@@ -80,8 +74,7 @@ def counted_rows(path: Path, size: int) -> list[list[int]]:
         When a row is of another form; file and row are named.
     """
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        count, *codes = whole_numbers(path, number, line)
+    for number, (count, *codes) in whole_numbers(path):
         if count != len(codes):
             raise DataError(f"{path.name}, row {number}: announces {count} items, has {len(codes)}")
         if codes and max(codes) >= size:
@@ -90,14 +83,6 @@ def counted_rows(path: Path, size: int) -> list[list[int]]:
             )
         rows.append(codes)
     return rows
-
-
-def whole_numbers(path: Path, number: int, line: str) -> list[int]:
-    """Return a line's whole numbers, at least one, or say which row of which file has none."""
-    words = line.split()
-    if not words or not all(word.isascii() and word.isdigit() for word in words):
-        raise DataError(f"{path.name}, row {number}: not whole numbers but {line[:40]!r}")
-    return [int(word) for word in words]
 
 
 def _tags(folder: Path) -> list[str]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from llmrec import fetch
 from llmrec.data.dataset import Dataset
+from llmrec.data.loaders import interactions_of
 from llmrec.data.validation import NO_ROW, add_items_without_row
 
 PURCHASE = ("household_id", "product_id", "quantity", "transaction_timestamp")
 
 
-def load(*, min_item_count: int = 0, departments: Iterable[str] | None = None) -> Dataset:
+def load(*, min_item_count: int = 0) -> Dataset:
     """Return the Complete Journey: 1,469,307 purchases, one row a line of a receipt.
 
     ``weight`` is the quantity (0 on some lines, thousandths of a gallon for fuel). Items: ``title``
@@ -28,34 +28,31 @@ def load(*, min_item_count: int = 0, departments: Iterable[str] | None = None) -
     ----------
     min_item_count:
         Keep products bought on at least so many lines (0: also those never bought).
-    departments:
-        Keep products of these departments only, such as ``["Grocery", "Produce"]``.
 
     Raises
     ------
     ValueError
-        When ``min_item_count`` is negative or a department is unknown.
+        When ``min_item_count`` is negative.
     """
     if min_item_count < 0:
         raise ValueError(f"min_item_count={min_item_count} is negative: 0 keeps all products")
     folder = fetch.get("complete-journey")
     bought = pd.read_parquet(folder / "transactions.parquet", columns=list(PURCHASE))
     time = bought["transaction_timestamp"].to_numpy().astype("datetime64[s]").astype(np.int64)
-    interactions = pd.DataFrame(
-        {
-            "user": bought["household_id"],
-            "item": bought["product_id"],
-            "timestamp": time,
-            "weight": bought["quantity"].astype(np.float64),
-            "action": "bought",
-        }
+    interactions = interactions_of(
+        bought["household_id"],
+        bought["product_id"],
+        "bought",
+        timestamp=time,
+        weight=bought["quantity"],
     )
     items = _items(pd.read_parquet(folder / "products.parquet"))
     items, added = add_items_without_row(interactions, items)
     texts = items.columns.drop("item")
     items[texts] = items[texts].fillna("")
     dropped = {NO_ROW: added}
-    keep = _chosen(items, interactions, min_item_count, departments)
+    counts = interactions["item"].value_counts()
+    keep = items["item"].map(counts).fillna(0).to_numpy() >= min_item_count
     if not keep.all():
         items = items[keep].reset_index(drop=True)
         wanted = interactions["item"].isin(items["item"])
@@ -68,23 +65,58 @@ def load(*, min_item_count: int = 0, departments: Iterable[str] | None = None) -
     return Dataset("complete-journey", interactions, items, users, dropped)
 
 
-def _chosen(
-    items: pd.DataFrame,
-    interactions: pd.DataFrame,
-    min_item_count: int,
-    departments: Iterable[str] | None,
-) -> np.ndarray:
-    counts = interactions["item"].value_counts()
-    keep = items["item"].map(counts).fillna(0).to_numpy() >= min_item_count
-    if departments is not None:
-        wanted = {departments} if isinstance(departments, str) else set(departments)
-        known = set(items["department"]) - {""}
-        if unknown := sorted(wanted - known):
-            raise ValueError(
-                f"no department is named {unknown[0]!r}: choose from {', '.join(sorted(known))}"
-            )
-        keep &= items["department"].isin(wanted).to_numpy()
-    return keep
+def product_types(dataset: Dataset, min_users: int = 20, before: float = np.inf) -> Dataset:
+    """Return the dataset with products of one title joined to one item, one row a basket and item.
+
+    The item's id is the title. Other columns of the items hold the value that most of the joined
+    products have. ``weight`` is the sum over the joined lines of a basket.
+
+    Parameters
+    ----------
+    min_users:
+        Keep titles that at least so many users took.
+    before:
+        Count users up to this moment alone, in seconds since 1970: a catalogue that is chosen with
+        later events knows which products will sell.
+
+    Raises
+    ------
+    ValueError
+        When no title was taken by so many users.
+    """
+    title = dataset.interactions["item"].map(dataset.items.set_index("item")["title"])
+    events = dataset.interactions.assign(item=title)
+    counted = events[events["timestamp"] <= before]
+    users = counted.drop_duplicates(["user", "item"])["item"].value_counts()
+    kept = sorted(name for name in users.index[users >= min_users] if name)
+    if not kept:
+        raise ValueError(f"product_types: no title was taken by {min_users} users: ask for fewer")
+    chosen = events[events["item"].isin(kept)]
+    keys = ["user", "timestamp", "item"]
+    baskets = chosen.groupby(keys, sort=False, as_index=False).agg(
+        {"weight": "sum", "action": "first"}
+    )
+    facts = dataset.items[dataset.items["title"].isin(kept)].drop(columns="item")
+    columns = [_most_common(facts, name) for name in facts.columns.drop("title")]
+    items = pd.concat(columns, axis=1).loc[kept].rename_axis("title").reset_index()
+    dropped = {
+        "lines of titles not kept": len(events) - len(chosen),
+        "lines joined to another of the basket": len(chosen) - len(baskets),
+    }
+    return Dataset(
+        f"{dataset.name}, by title",
+        baskets[["user", "item", "timestamp", "weight", "action"]],
+        items.assign(item=items["title"])[["item", *facts.columns]],
+        dataset.users,
+        dropped,
+    )
+
+
+def _most_common(facts: pd.DataFrame, column: str) -> pd.Series:
+    """Return title → the value that most rows have; of equals the first in alphabetical order."""
+    counted = facts.groupby(["title", column]).size().reset_index(name="n")
+    ranked = counted.sort_values(["n", column], ascending=[False, True], kind="stable")
+    return ranked.drop_duplicates("title").set_index("title")[column]
 
 
 def _items(products: pd.DataFrame) -> pd.DataFrame:

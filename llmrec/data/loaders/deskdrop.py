@@ -8,7 +8,8 @@ import pandas as pd
 
 from llmrec import fetch
 from llmrec.data.dataset import Dataset
-from llmrec.data.validation import DataError, add_items_without_row, row_error
+from llmrec.data.loaders import read_columns
+from llmrec.data.validation import add_items_without_row, row_error
 
 ACTIONS = {
     "VIEW": "viewed",
@@ -55,9 +56,8 @@ def actions(path: Path) -> pd.DataFrame:
     DataError
         When a column is missing or an event type unknown; file and row are named.
     """
-    log = pd.read_csv(path, usecols=lambda name: name in EVENTS).rename(columns=EVENTS)
-    if missing := [name for name, ours in EVENTS.items() if ours not in log]:
-        raise DataError(f"{path.name} has no column {missing[0]!r}")
+    log = read_columns(path, tuple(EVENTS), usecols=lambda name: name in EVENTS)
+    log = log.rename(columns=EVENTS)
     known = ", ".join(ACTIONS)
     row_error(path.name, "eventType", ~log["action"].isin(ACTIONS), f"not one of {known}")
     log["action"] = log["action"].map(ACTIONS)
@@ -73,13 +73,8 @@ def titles(paths: list[Path]) -> pd.DataFrame:
     DataError
         When a file has no such columns.
     """
-    parts = []
-    for path in paths:
-        table = pd.read_csv(path, keep_default_na=False, encoding="utf-8")
-        if missing := {"contentId", "title"} - set(table):
-            raise DataError(f"{path.name} has no column {min(missing)!r}")
-        parts.append(table[["contentId", "title"]].rename(columns={"contentId": "item"}))
-    known = pd.concat(parts).drop_duplicates("item", ignore_index=True)
+    parts = pd.concat([read_columns(path, ("contentId", "title")) for path in paths])
+    known = parts.rename(columns={"contentId": "item"}).drop_duplicates("item", ignore_index=True)
     known["title"] = [tidy_title(text) for text in known["title"]]
     return known
 
