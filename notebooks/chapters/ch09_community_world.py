@@ -89,8 +89,8 @@ class CommunityConfig:
     noise: float = 1.0
 
     def __post_init__(self) -> None:
-        least = {"n_users": 2, "weeks": 4, "posts_a_week": 1, "feed": 1, "window": 1}
-        for name, low in least.items():
+        lowest = {"n_users": 2, "weeks": 4, "posts_a_week": 1, "feed": 1, "window": 1}
+        for name, low in lowest.items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name}={getattr(self, name)}: give at least {low}")
         for name in ("drift", "jumpers", "homophily", "newcomers", "two_topics", "tagged"):

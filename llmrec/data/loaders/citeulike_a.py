@@ -49,13 +49,7 @@ def load() -> Dataset:
 
 
 def saved(path: Path, n_items: int) -> pd.DataFrame:
-    """Read libraries as interactions: row ``u`` of the file is reader ``u``'s articles.
-
-    Raises
-    ------
-    DataError
-        When a row is no count followed by so many article numbers below ``n_items``.
-    """
+    """Read libraries as interactions: row ``u`` of the file is reader ``u``'s articles."""
     return taken_by(dict(enumerate(counted_rows(path, n_items))), "saved")
 
 
@@ -66,13 +60,7 @@ def taken_by(items: dict[int, list[int]], action: str) -> pd.DataFrame:
 
 
 def counted_rows(path: Path, size: int) -> list[list[int]]:
-    """Read rows of a count and so many codes, each from 0 to ``size - 1``.
-
-    Raises
-    ------
-    DataError
-        When a row is of another form; file and row are named.
-    """
+    """Read rows of a count and so many codes below ``size``; `DataError` names any other row."""
     rows = []
     for number, (count, *codes) in whole_numbers(path):
         if count != len(codes):

@@ -49,13 +49,7 @@ def load() -> Dataset:
 
 
 def actions(path: Path) -> pd.DataFrame:
-    """Read the log of actions, oldest first (the file is in no order).
-
-    Raises
-    ------
-    DataError
-        When a column is missing or an event type unknown; file and row are named.
-    """
+    """Read the log of actions, oldest first: the file is in no order."""
     log = read_columns(path, tuple(EVENTS), usecols=lambda name: name in EVENTS)
     log = log.rename(columns=EVENTS)
     known = ", ".join(ACTIONS)
@@ -66,13 +60,7 @@ def actions(path: Path) -> pd.DataFrame:
 
 
 def titles(paths: list[Path]) -> pd.DataFrame:
-    """Read articles and titles; the first file that holds an article names it.
-
-    Raises
-    ------
-    DataError
-        When a file has no such columns.
-    """
+    """Read articles and titles; the first file that holds an article names it."""
     parts = pd.concat([read_columns(path, ("contentId", "title")) for path in paths])
     known = parts.rename(columns={"contentId": "item"}).drop_duplicates("item", ignore_index=True)
     known["title"] = [tidy_title(text) for text in known["title"]]

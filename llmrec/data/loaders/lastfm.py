@@ -48,11 +48,6 @@ def read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """Read columns of one tab-separated file of the dataset.
 
     Quotes are letters there, as in the artist "Weird Al" Yankovic; tags.dat alone is in Latin-1.
-
-    Raises
-    ------
-    DataError
-        When a column is missing, a row has other columns or a number is none.
     """
     encoding = "latin-1" if path.name == "tags.dat" else "utf-8"
     table = read_columns(path, columns, sep="\t", encoding=encoding, quoting=csv.QUOTE_NONE)
