@@ -284,12 +284,9 @@ def _plain(name: object) -> str:
 
 def _complete(table: str, frame: pd.DataFrame, counts: Counts) -> pd.DataFrame:
     """Fill in what may be absent from interactions and give each column its type."""
-    frame = frame.copy()
-    gaps: dict[str, pd.Series] = {}
-    for column, default in DEFAULTS.items():
-        if column not in frame.columns:
-            frame[column] = default
-        gaps[column] = frame[column].isna()
+    absent = {column: default for column, default in DEFAULTS.items() if column not in frame}
+    frame = frame.assign(**absent)
+    gaps = frame[list(DEFAULTS)].isna()
     frame["timestamp"] = _seconds(table, frame["timestamp"], counts)
     frame["weight"] = _weights(table, frame["weight"], counts)
     frame["action"] = frame["action"].fillna(DEFAULTS["action"])
@@ -298,7 +295,7 @@ def _complete(table: str, frame: pd.DataFrame, counts: Counts) -> pd.DataFrame:
     if rated and feedback_of(frame[~unrated]) == "ratings":  # a gap is no rating, low or high
         counts[NO_RATING] = int(unrated.sum())
         frame = frame[~unrated].reset_index(drop=True)
-        gaps = {name: gap[~unrated] for name, gap in gaps.items()}
+        gaps = gaps[~unrated]
     for column, default in DEFAULTS.items():
         counts[f"cells of {column!r} filled in with {default!r}"] = int(gaps[column].sum())
     return frame

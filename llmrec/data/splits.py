@@ -1,8 +1,9 @@
 """Ways to part the past from the future: by time, at random, by last event, cold items or users.
 
 Rows keep the order of the interactions table where timestamps tie. A share of n things is rounded
-half up. A split that would leave a part empty is refused. ``history`` is ``train``, plus the
-fold-in events of cold users.
+half up. ``history`` is ``train``, plus the fold-in events of cold users. Every split raises a
+ValueError when a share is out of range, a timestamp that it needs is unknown or a part comes out
+empty.
 """
 
 from __future__ import annotations
@@ -25,11 +26,6 @@ def time_split(dataset: Dataset, test: float = 0.2, valid: float = 0.0, seed: in
     With n events sorted by time, train ends at event ``n - round((test + valid) n)``; events of
     that same second belong to train too, so that equal data give equal splits. ``valid`` lies
     between train and test, cut in the same way. Chance plays no part: ``seed`` is only kept.
-
-    Raises
-    ------
-    ValueError
-        When a share is out of range, a timestamp is unknown or a part comes out empty.
 
     References
     ----------
@@ -62,11 +58,6 @@ def cut_split(dataset: Dataset, cut: int, days: float = 28.0) -> Split:
         Seconds since 1970; events of that very second belong to train.
     days:
         Length of the test part, > 0.
-
-    Raises
-    ------
-    ValueError
-        When ``days`` is not positive, a timestamp is unknown or a part comes out empty.
     """
     if not days > 0:
         raise ValueError(f"cut_split: days={days} must be positive")
@@ -80,11 +71,6 @@ def random_split(dataset: Dataset, test: float = 0.25, valid: float = 0.0, seed:
 
     A user with n events gives ``round(test n)`` to test and ``round(valid n)`` to valid, but always
     keeps one in train.
-
-    Raises
-    ------
-    ValueError
-        When a share is out of range or a part comes out empty.
     """
     _check_shares(test=test, valid=valid)
     user = dataset.coded["user"].to_numpy()
@@ -103,11 +89,6 @@ def last_out_split(dataset: Dataset, valid: bool = False) -> Split:
     A user's first event always stays in train: one event gives no test, two give no valid. Where
     timestamps are unknown the order of the rows counts. Beware: unlike `time_split` it lets train
     hold other users' events from after a test event.
-
-    Raises
-    ------
-    ValueError
-        When no user has enough events.
     """
     events = dataset.coded
     rank, count = _rank_within(events["user"].to_numpy(), events["timestamp"].to_numpy())
@@ -124,11 +105,6 @@ def cold_item_split(
     """Hide a random ``share`` of the items that have events: all their events are the test part.
 
     Every other event is train. With ``valid`` the events of a further share of items are valid.
-
-    Raises
-    ------
-    ValueError
-        When a share is out of range or a part comes out empty.
     """
     _check_shares(share=share, valid=valid)
     item = dataset.coded["item"].to_numpy()
@@ -145,11 +121,6 @@ def cold_user_split(
     1) at least one, are history only: known when scoring, never learned from. They are the
     earliest ones when all timestamps are known, else random ones. The rest is test. With ``valid``
     a further share of users is treated likewise, their rest being valid.
-
-    Raises
-    ------
-    ValueError
-        When a share is out of range or a part comes out empty.
     """
     _check_shares(share=share, valid=valid)
     if not 0 <= given < 1:

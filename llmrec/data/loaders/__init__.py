@@ -8,13 +8,12 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from llmrec.data.dataset import Dataset
 from llmrec.data.validation import DataError
@@ -43,6 +42,8 @@ def load(name: str, **options: Any) -> Dataset:
         When the dataset has no such option.
     FetchError
         When its files cannot be brought here.
+    DataError
+        When a file is not of the expected form; file and row are named.
     """
     if name not in available():
         raise ValueError(
@@ -58,11 +59,14 @@ def load(name: str, **options: Any) -> Dataset:
     return loader(**options)
 
 
-def interactions_of(
-    user: ArrayLike, item: ArrayLike, action: str, *, timestamp: Any = 0, weight: Any = 1.0
-) -> pd.DataFrame:
-    """Return the table of interactions of a dataset, all of one action; 0 is an unknown time."""
-    columns = {"user": user, "item": item, "timestamp": timestamp, "weight": weight}
+def events_of(table: Mapping[str, Any] | pd.DataFrame, action: str, **names: str) -> pd.DataFrame:
+    """Return the interactions of a dataset, all of one action, from the columns of a table.
+
+    ``names`` are the table's, as in ``user="household_id"``; what is not named has our own name.
+    Without a column ``timestamp`` all times are 0, unknown, and without ``weight`` all are 1.
+    """
+    defaults: dict[str, Any] = {"user": None, "item": None, "timestamp": 0, "weight": 1.0}
+    columns = {ours: table.get(names.get(ours, ours), other) for ours, other in defaults.items()}
     return pd.DataFrame(columns | {"action": action}).astype({"weight": np.float64})
 
 

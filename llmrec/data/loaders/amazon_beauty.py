@@ -10,7 +10,7 @@ import pandas as pd
 
 from llmrec import fetch
 from llmrec.data.dataset import Dataset
-from llmrec.data.loaders import interactions_of, read_columns
+from llmrec.data.loaders import events_of, read_columns
 from llmrec.data.validation import DataError
 
 
@@ -21,11 +21,6 @@ def load() -> Dataset:
     0 and the rows of a customer stand in time order, so that `last_out_split` reproduces the
     published leave-one-out and `time_split` refuses. Items: ``title``, the product's name (7 are
     empty) with HTML's character names (``&egrave;``) resolved.
-
-    Raises
-    ------
-    DataError
-        When a file is not of the expected form; file and row are named.
 
     References
     ----------
@@ -52,7 +47,7 @@ def _sequences(path: Path) -> pd.DataFrame:
             )
         users += [user] * len(bought)
         items += bought
-    return interactions_of(users, items, "reviewed")
+    return events_of({"user": users, "item": items}, "reviewed")
 
 
 def _products(numbers: Path, names: Path) -> pd.DataFrame:

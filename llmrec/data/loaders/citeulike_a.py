@@ -10,7 +10,7 @@ import pandas as pd
 
 from llmrec import fetch
 from llmrec.data.dataset import Dataset
-from llmrec.data.loaders import interactions_of, whole_numbers
+from llmrec.data.loaders import events_of, whole_numbers
 from llmrec.data.validation import DataError
 
 
@@ -24,11 +24,6 @@ def load() -> Dataset:
     included, and a reader tags what he saves. A model that reads them knows more than the titles
     and the train part would tell; report it apart. The template ``"citeulike-a"`` writes titles
     only, ``"citeulike-a-tags"`` both.
-
-    Raises
-    ------
-    DataError
-        When a file is not of the expected form; file and row are named.
 
     References
     ----------
@@ -56,7 +51,8 @@ def saved(path: Path, n_items: int) -> pd.DataFrame:
 def taken_by(items: dict[int, list[int]], action: str) -> pd.DataFrame:
     """Return interactions without timestamps from each user's items."""
     users = np.repeat(list(items), [len(own) for own in items.values()])
-    return interactions_of(users, np.concatenate(list(items.values())).astype(np.int64), action)
+    codes = np.concatenate(list(items.values())).astype(np.int64)
+    return events_of({"user": users, "item": codes}, action)
 
 
 def counted_rows(path: Path, size: int) -> list[list[int]]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from llmrec import fetch
 from llmrec.data.dataset import Dataset
-from llmrec.data.loaders import interactions_of
+from llmrec.data.loaders import events_of
 from llmrec.data.validation import NO_ROW, add_items_without_row
 
 PURCHASE = ("household_id", "product_id", "quantity", "transaction_timestamp")
@@ -24,28 +24,16 @@ def load(*, min_item_count: int = 0) -> Dataset:
     Products that were bought but have no row in the products table get one with an empty title.
     Users: demographics of the 801 households that gave them.
 
-    Parameters
-    ----------
-    min_item_count:
-        Keep products bought on at least so many lines (0: also those never bought).
-
-    Raises
-    ------
-    ValueError
-        When ``min_item_count`` is negative.
+    Products bought on fewer lines than ``min_item_count`` are left out (0: none, also those never
+    bought). ValueError when it is negative.
     """
     if min_item_count < 0:
         raise ValueError(f"min_item_count={min_item_count} is negative: 0 keeps all products")
     folder = fetch.get("complete-journey")
     bought = pd.read_parquet(folder / "transactions.parquet", columns=list(PURCHASE))
     time = bought["transaction_timestamp"].to_numpy().astype("datetime64[s]").astype(np.int64)
-    interactions = interactions_of(
-        bought["household_id"],
-        bought["product_id"],
-        "bought",
-        timestamp=time,
-        weight=bought["quantity"],
-    )
+    names = {"user": "household_id", "item": "product_id", "weight": "quantity"}
+    interactions = events_of(bought.assign(timestamp=time), "bought", **names)
     items = _items(pd.read_parquet(folder / "products.parquet"))
     items, added = add_items_without_row(interactions, items)
     texts = items.columns.drop("item")

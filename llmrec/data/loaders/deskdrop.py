@@ -31,11 +31,6 @@ def load() -> Dataset:
     from another project's files, which name the articles it works with: the others keep an empty
     title, and three quarters of the actions are on articles with one.
 
-    Raises
-    ------
-    DataError
-        When a file is not of the expected form; file and row are named.
-
     References
     ----------
     Moreira 2017, "Articles sharing and reading from CI&T DeskDrop", Kaggle (ODbL, contents DbCL).

@@ -11,7 +11,7 @@ import pandas as pd
 
 from llmrec import fetch
 from llmrec.data.dataset import Dataset
-from llmrec.data.loaders import interactions_of, read_columns
+from llmrec.data.loaders import events_of, read_columns
 from llmrec.data.validation import row_error
 
 TEXTS = ("name", "tagValue")  # every other column holds whole numbers
@@ -23,11 +23,6 @@ def load() -> Dataset:
     One row is a listener and one of at most 50 artists that he listened to most; ``weight`` counts
     how often. There are no times: timestamps are 0. Items: ``title``, the artist's name.
 
-    Raises
-    ------
-    DataError
-        When a file is not of the expected form; file and row are named.
-
     References
     ----------
     Cantador, Brusilovsky and Kuflik 2011, "2nd workshop on information heterogeneity and fusion in
@@ -38,9 +33,7 @@ def load() -> Dataset:
     artists = read(folder / "artists.dat", ("id", "name"))
     plays = read(folder / "user_artists.dat", ("userID", "artistID", "weight"))
     items = pd.DataFrame({"item": artists["id"], "title": artists["name"].str.strip()})
-    events = interactions_of(
-        plays["userID"], plays["artistID"], "listened to", weight=plays["weight"]
-    )
+    events = events_of(plays, "listened to", user="userID", item="artistID")
     return Dataset("lastfm", events, items)
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from llmrec import fetch
 from llmrec.data.dataset import Dataset
-from llmrec.data.loaders import interactions_of, read_columns
+from llmrec.data.loaders import events_of, read_columns
 from llmrec.data.loaders.ml_100k import split_title
 
 NO_GENRES = "(no genres listed)"
@@ -19,11 +19,6 @@ def load() -> Dataset:
     and ``genres`` (comma-separated). The people who made it call it a set for development, which
     may change: it is pinned here, as of September 2018.
 
-    Raises
-    ------
-    DataError
-        When a file has other columns.
-
     References
     ----------
     Harper and Konstan 2015, "The MovieLens datasets: history and context", ACM TiiS 5(4). For
@@ -32,13 +27,7 @@ def load() -> Dataset:
     folder = fetch.get("ml-latest-small")
     ratings = read_columns(folder / "ratings.csv", ("userId", "movieId", "rating", "timestamp"))
     films = read_columns(folder / "movies.csv", ("movieId", "title", "genres"))
-    interactions = interactions_of(
-        ratings["userId"],
-        ratings["movieId"],
-        "rated",
-        timestamp=ratings["timestamp"],
-        weight=ratings["rating"],
-    )
+    interactions = events_of(ratings, "rated", user="userId", item="movieId", weight="rating")
     names = [split_title(title) for title in films["title"]]
     genres = films["genres"].where(films["genres"] != NO_GENRES, "")
     items = pd.DataFrame(
