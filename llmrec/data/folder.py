@@ -18,6 +18,7 @@ from llmrec.data.validation import (
     NO_ROW,
     DataError,
     add_items_without_row,
+    once,
     row_error,
     validate,
 )
@@ -156,7 +157,7 @@ def _check_rows(table: str, text: str, separator: str, counts: Counts) -> None:
         rows = filter(None, lines)
         if (header := next(rows, None)) is None:
             raise DataError(f"{table} is empty: it needs a header and rows")
-        _once(table, header, "rename one")
+        once(table, header)
         width, swallowed = len(header), 0
         for number, row in enumerate(rows, start=1):
             if len(row) > width:
@@ -207,13 +208,8 @@ def _renamed(
         raise DataError(f"columns= names {absent[0]!r}, which none of {', '.join(names)} has")
     out = [None if frame is None else frame.rename(columns=dict(columns)) for frame in frames]
     for name, frame in zip(names, out, strict=True):
-        _once(name, [] if frame is None else list(frame), "let columns= name one alone")
+        once(name, [] if frame is None else frame.columns, "let columns= name one alone")
     return out
-
-
-def _once(table: str, names: list[str], fix: str) -> None:
-    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
-        raise DataError(f"{table} has two columns named {twice[0]!r}: {fix}")
 
 
 def _named(
@@ -284,8 +280,7 @@ def _plain(name: object) -> str:
 
 def _complete(table: str, frame: pd.DataFrame, counts: Counts) -> pd.DataFrame:
     """Fill in what may be absent from interactions and give each column its type."""
-    absent = {column: default for column, default in DEFAULTS.items() if column not in frame}
-    frame = frame.assign(**absent)
+    frame = frame.assign(**{name: cell for name, cell in DEFAULTS.items() if name not in frame})
     gaps = frame[list(DEFAULTS)].isna()
     frame["timestamp"] = _seconds(table, frame["timestamp"], counts)
     frame["weight"] = _weights(table, frame["weight"], counts)
@@ -338,11 +333,11 @@ def _scaled(table: str, given: pd.Series, counts: Counts) -> pd.Series:
                 f"{table}, column {column!r}: numbers such as {sample.iloc[0]} are {what}, not"
                 " seconds since 1970: write dates as 2017-07-14"
             )
-    median, unit = (seconds[known].median() if known.any() else 0), ""
+    median, unit = (seconds[known].median() if known.any() else 0), "seconds"
     for smaller in UNITS:
         if median > LATEST:
             median, seconds, unit = median / 1000, seconds // 1000, smaller
-    if unit:
+    if unit != "seconds":
         counts[f"timestamps read as {unit}"] = int(known.sum())
     if 0 < median < YEAR_1990:
         counts[EARLY] = int(known.sum())
@@ -391,12 +386,8 @@ def _id_texts(table: str, ids: pd.Series, counts: Counts) -> pd.Series:
     blanks = (texts != cells) & cells.notna()
     if blanks.any():
         alike = cells.groupby(texts).transform("nunique") > 1
-        row_error(
-            table,
-            column,
-            blanks & alike,
-            "differs from another id by blanks alone: write them alike",
-        )
+        fix = "differs from another id by blanks alone: write them alike"
+        row_error(table, column, blanks & alike, fix)
         counts[f"cells of {column!r} of {table} with blanks around an id"] = int(blanks.sum())
     return texts.where(texts != "")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from pandas.api import types
@@ -63,6 +65,13 @@ def row_error(table: str, column: str, wrong: np.ndarray | pd.Series, fix: str) 
         raise DataError(f"{table}, column {column!r}, row {mask.argmax() + 1}{more}: {fix}")
 
 
+def once(table: str, columns: Sequence[str] | pd.Index, fix: str = "rename one") -> None:
+    """Raise a `DataError` when two columns have one name."""
+    if (names := pd.Index(columns)).has_duplicates:
+        twice = names[names.duplicated()][0]
+        raise DataError(f"{table} has two columns named {twice!r}: {fix}")
+
+
 def add_items_without_row(
     interactions: pd.DataFrame, items: pd.DataFrame
 ) -> tuple[pd.DataFrame, int]:
@@ -83,9 +92,7 @@ def _columns(table: str, frame: pd.DataFrame, needed: tuple[str, ...]) -> None:
     if missing := [column for column in needed if column not in frame.columns]:
         has = ", ".join(map(str, frame.columns))
         raise DataError(f"{table} has no column {missing[0]!r} (it has {has}): rename or add it")
-    if frame.columns.has_duplicates:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise DataError(f"{table} has two columns named {twice!r}: rename one")
+    once(table, frame.columns)
     if frame.empty:
         raise DataError(f"{table} has no rows")
 
