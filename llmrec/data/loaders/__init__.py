@@ -75,8 +75,9 @@ def read_columns(path: Path, columns: Sequence[str], **options: Any) -> pd.DataF
 
     ``options`` go to ``pandas.read_csv``. `DataError` when the file is malformed or lacks a column.
     """
+    reading: dict[str, Any] = {"encoding": "utf-8", "keep_default_na": False, **options}
     try:
-        table = pd.read_csv(path, **{"encoding": "utf-8", "keep_default_na": False} | options)
+        table = pd.read_csv(path, **reading)
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise DataError(f"{path.name} cannot be read: {error}") from error
     if missing := [column for column in columns if column not in table]:
