@@ -34,7 +34,9 @@ class Member:
         pure = PurePosixPath(self.path)
         if pure.is_absolute() or ".." in pure.parts or "\\" in self.path or not pure.parts:
             raise ValueError(f"member path {self.path!r} leaves its folder: give a relative path")
-        _check_sha256(self.path, self.sha256)
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            wrong = "is not 64 lower-case hexadecimal digits"
+            raise ValueError(f"{self.path}: sha256 {self.sha256!r} {wrong}")
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,7 @@ class Archive:
     def __post_init__(self) -> None:
         if bool(self.package and self.version) == bool(self.url):
             raise ValueError(f"archive of {self.folder!r}: give package and version, or url")
-        if self.sha256 is not None:
-            _check_sha256(self.filename, self.sha256)
-        elif self.package:
+        if self.package and self.sha256 is None:
             raise ValueError(f"archive {self.filename}: a wheel needs its sha256")
 
     @property
@@ -87,11 +87,6 @@ class Source:
     def size(self) -> int:
         """Bytes of all members together."""
         return sum(member.size for member in self.members)
-
-
-def _check_sha256(what: str, value: str) -> None:
-    if not re.fullmatch("[0-9a-f]{64}", value):
-        raise ValueError(f"{what}: sha256 {value!r} is not 64 lower-case hexadecimal digits")
 
 
 def _source(name: str, entry: Mapping[str, Any]) -> Source:

@@ -108,26 +108,18 @@ def _most_common(facts: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _items(products: pd.DataFrame) -> pd.DataFrame:
+    """The title is the type, with its category where several categories share it ("Premium")."""
     names = ["department", "product_category", "product_type"]
     tidy = {name: _tidied(products[name]) for name in names}
-    items = pd.DataFrame({"item": products["product_id"], "title": _titles(products, **tidy)})
-    sizes = products["package_size"].fillna("").str.lower().str.replace(r"\s+", " ", regex=True)
-    return items.assign(**tidy, brand=products["brand"].fillna(""), package_size=sizes)
-
-
-def _titles(
-    products: pd.DataFrame,
-    department: pd.Series,
-    product_category: pd.Series,
-    product_type: pd.Series,
-) -> pd.Series:
-    """The type; with the category behind it where several categories share the type ("Premium")."""
+    kind, category = tidy["product_type"], tidy["product_category"]
     shared = products.groupby("product_type")["product_category"].nunique()
-    vague = product_type.ne(product_category) & products["product_type"].map(shared).gt(1)
-    full = product_type + " (" + product_category.str.lower() + ")"
-    title = product_type.mask(vague, full)
-    title = title.where(title != "", product_category)
-    return title.where(title != "", department)
+    vague = kind.ne(category) & products["product_type"].map(shared).gt(1)
+    title = kind.mask(vague, kind + " (" + category.str.lower() + ")")
+    title = title.where(title != "", category)
+    title = title.where(title != "", tidy["department"])
+    sizes = products["package_size"].fillna("").str.lower().str.replace(r"\s+", " ", regex=True)
+    items = pd.DataFrame({"item": products["product_id"], "title": title})
+    return items.assign(**tidy, brand=products["brand"].fillna(""), package_size=sizes)
 
 
 def _tidied(column: pd.Series) -> pd.Series:
