@@ -159,3 +159,5 @@ def test_strangers_get_each_others_vectors_and_items_without_text_keep_none():
     assert arm.shuffles()[0].permuted == "users"
     assert Arm("a", Placed, reading="t", controls=()).shuffles() == []
     assert Arm("a", Placed, reading="t", kind="control").shuffles() == []
+    assert Arm("a", Placed, controls=("one list",)).asks("one list")
+    assert not Arm("a", Placed).asks("one list")
