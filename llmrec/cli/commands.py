@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmrec.fetch import Source
 
 
 def fetch(names: list[str], only_list: bool) -> int:
     """List the sources, or bring them here one after the other."""
-    from llmrec.fetch import available, fetch_all
+    from llmrec.fetch import available, fetch_all, find
     from llmrec.fetch import status as sources
-    from llmrec.fetch.sources import find
 
     for name in names:
         find(name)  # a wrong name is refused before the first download
     chosen = names or available(optional=only_list)
-    wanted = [source for source in sources() if source.name in chosen]
+    wanted = {source: here for source, here in sources().items() if source.name in chosen}
     if only_list:
         _show_sources(wanted)
         return 0
@@ -111,7 +114,7 @@ def status() -> int:
     return 0
 
 
-def _show_sources(sources: list) -> None:
-    for source in sources:
-        here = "here" if source.present else "absent"
+def _show_sources(sources: dict[Source, bool]) -> None:
+    for source, present in sources.items():
+        here = "here" if present else "absent"
         print(f"{here:<7} {source.name:<17} {source.size / 1e6:6.1f} MB  {source.title}")

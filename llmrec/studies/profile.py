@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import pandas as pd
+from pandas.api import types
 
-from llmrec.data.columns import holds_numbers
 from llmrec.data.validation import INTERACTION_COLUMNS
 from llmrec.studies.tables import Tables
 
@@ -221,3 +222,16 @@ def _script(char: str) -> str:
 
 def _day(seconds: int) -> str:
     return str(np.datetime64(int(seconds), "s").astype("datetime64[D]"))
+
+
+def holds_numbers(cells: pd.Series) -> bool:
+    """Tell whether most cells are numbers that may weigh an event; a number of each row is none."""
+    given = cells.dropna()
+    if not len(given) or types.is_bool_dtype(given) or types.is_datetime64_any_dtype(given):
+        return False
+    if types.infer_dtype(given) == "string":
+        given = given.str.replace(",", ".", regex=False)
+    numbers = pd.to_numeric(given, errors="coerce").dropna()
+    if len(numbers) <= len(given) / 2:
+        return False
+    return not ((numbers % 1 == 0).all() and numbers.is_unique and len(numbers) > 2)

@@ -11,7 +11,7 @@ import pandas as pd
 from pandas.api import types
 
 from llmrec.data import DataError, Dataset
-from llmrec.data.feedback import Feedback, feedback_of
+from llmrec.data.folder import Feedback, feedback_of
 from llmrec.text import clean, item_text
 
 FEW_UNDATED = 0.01  # share of events without a time that may be left out

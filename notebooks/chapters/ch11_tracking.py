@@ -39,7 +39,7 @@ def decayed_interest(vectors: ArrayLike, timestamps: ArrayLike, half_life: float
     known (`DecayedInterest.mass_at`), not what. ``half_life=inf`` is the plain mean of the unit
     rows. ValueError when lengths differ.
     """
-    rows = unit_rows(checked_rows(vectors, least=1)).astype(np.float64)
+    rows = unit_rows(checked_rows(vectors, min_rows=1)).astype(np.float64)
     weights = decay_weights(_one_each(rows, timestamps), half_life)
     return weights @ rows / weights.sum()
 
@@ -68,7 +68,7 @@ class DecayedInterest:
 
     def add(self, vector: ArrayLike, timestamp: float) -> DecayedInterest:
         """Return the interest after one more event."""
-        row = unit_rows(checked_rows(np.asarray(vector)[None], least=1))[0].astype(np.float64)
+        row = unit_rows(checked_rows(np.asarray(vector)[None], min_rows=1))[0].astype(np.float64)
         if not self.mass:
             return replace(self, total=row, mass=1.0, latest=float(timestamp))
         latest = max(self.latest, float(timestamp))
@@ -122,7 +122,7 @@ def session_interest(
         When lengths differ, ``gap`` or ``half_life`` is not positive or ``weight`` is outside
         0 … 1.
     """
-    rows = checked_rows(vectors, least=1)
+    rows = checked_rows(vectors, min_rows=1)
     times = _one_each(rows, timestamps)
     labels = sessions(times, gap)
     now = labels == labels.max()

@@ -6,7 +6,7 @@ from scipy import sparse
 
 from chapters.ch11_multi_interest import MultiInterest
 from chapters.ch11_tracking import decayed_interest
-from llmrec.interest import interest_vectors
+from llmrec.interest import interests
 from llmrec.models import Features, TextSimilarity
 from llmrec.vectors import unit_rows
 
@@ -90,7 +90,9 @@ def test_the_vectors_are_those_of_the_measure(split_of):
     taken = rng.choice(40, 25, replace=False)
     split = split_of([(0, item) for item in taken], 1, 40)
     found = MultiInterest(distance=0.6).fit(split, Features(rows)).score(np.array([0]))[0]
-    vectors = interest_vectors(rows[np.sort(taken)], 0.6)
+    own = rows[np.sort(taken)]
+    labels = interests(own, 0.6)
+    vectors = unit_rows(np.stack([own[labels == k].mean(axis=0) for k in range(labels.max() + 1)]))
     assert len(vectors) > 2
     np.testing.assert_allclose(found, (vectors @ rows.T).max(axis=0), atol=1e-5)
 

@@ -15,6 +15,7 @@ from bs4 import BeautifulSoup
 import llmrec
 from llmrec.cli import main
 from llmrec.data import Dataset
+from llmrec.data.folder import EARLY
 from llmrec.models import ALS, Recommender
 from llmrec.studies import Served, load_served, load_study
 from llmrec.studies.served import everything
@@ -65,6 +66,7 @@ def test_a_shop_with_times_is_split_by_time_and_profiled(answered):
         "events on items without a row": 2,
         "items without a row": 1,
         "repeated events (kept)": 7,
+        EARLY: 901,
     }
     assert about.never_taken >= 3
     assert about.one_event_users >= 2

@@ -1,11 +1,13 @@
-"""Products joined by title, and the coupons that households held."""
+"""The coupons that households held at one moment."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from chapters.ch08_coupons import coupon_offers, offers
+from llmrec import fetch
 from llmrec.data import Dataset, load
-from llmrec.data.journey import coupon_offers, offers, product_types
+from llmrec.data.loaders.complete_journey import product_types
 
 DAY = 86_400
 
@@ -25,24 +27,6 @@ def products():
         }
     )
     return Dataset("shop", events, items)
-
-
-def test_products_of_one_title_become_one_item(products):
-    types = product_types(products, least=1)
-    assert types.item_ids.tolist() == ["Bread", "Milk"]
-    assert types.items["brand"].tolist() == ["National", "Private"]  # what most products have
-    rows = types.interactions[["user", "item", "timestamp", "weight"]].to_numpy().tolist()
-    assert rows == [[7, "Milk", 10, 3.0], [7, "Bread", 10, 1.0], [8, "Milk", 20, 1.0]]
-    assert types.dropped == {
-        "lines of titles not kept": 1,
-        "lines joined to another of the basket": 1,
-    }
-
-
-def test_rare_titles_are_left_out_and_counted(products):
-    types = product_types(products, least=2)
-    assert types.item_ids.tolist() == ["Milk"]
-    assert types.dropped["lines of titles not kept"] == 2
 
 
 def tables():
@@ -65,7 +49,7 @@ def tables():
     ],
 )
 def test_offers_are_those_of_running_campaigns(products, day, wanted):
-    types = product_types(products, least=1)
+    types = product_types(products, min_users=1)
     item_of = products.items.set_index("item")["title"]
     found = offers(types, int(day * DAY), *tables(), item_of)
     assert found[:, [1, 0]].toarray().tolist() == wanted  # milk, bread
@@ -80,25 +64,9 @@ def test_the_real_campaigns():
     in_may = int(pd.Timestamp("2017-05-15").timestamp())
     found = coupon_offers(shop, in_may)
     assert found.shape == (shop.n_users, shop.n_items)
-    sent = pd.read_parquet(_folder() / "campaigns.parquet")
+    sent = pd.read_parquet(fetch.get("complete-journey") / "campaigns.parquet")
     running = {3, 6, 7, 8}  # of the 27 campaigns, those whose dates hold the fifteenth of May
     held = sent[sent["campaign_id"].isin(running)]["household_id"]
     with_any = shop.user_ids[found.getnnz(axis=1) > 0]
     assert set(with_any) <= set(held)
     assert len(with_any) > 1000
-
-
-def _folder():
-    from llmrec import fetch
-
-    return fetch.get("complete-journey")
-
-
-def test_titles_are_counted_up_to_a_moment_and_kept_whole(products):
-    types = product_types(products, least=1, before=10)
-    assert types.item_ids.tolist() == ["Bread", "Milk"]
-    late = product_types(products, least=1, before=15)
-    assert late.interactions.equals(types.interactions)  # what comes later of them stays
-    assert product_types(products, least=2, before=20).item_ids.tolist() == ["Milk"]
-    with pytest.raises(ValueError, match="no title was taken by 2 users"):
-        product_types(products, least=2, before=10)

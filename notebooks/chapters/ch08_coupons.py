@@ -1,4 +1,4 @@
-"""The Complete Journey for chapter 8: products joined by name, and who held coupons for what."""
+"""Who held coupons for what: the campaigns of the Complete Journey."""
 
 from __future__ import annotations
 
@@ -7,63 +7,9 @@ import pandas as pd
 from scipy import sparse
 
 from llmrec import fetch
-from llmrec.data.dataset import Dataset
+from llmrec.data import Dataset
 
 DAY = 86_400
-
-
-def product_types(dataset: Dataset, least: int = 20, before: float = np.inf) -> Dataset:
-    """Return the dataset with products of one title joined to one item, one row a basket and item.
-
-    The item's id is the title. Other columns of the items hold the value that most of the joined
-    products have. ``weight`` is the sum over the joined lines of a basket.
-
-    Parameters
-    ----------
-    least:
-        Keep titles that at least so many users took.
-    before:
-        Count users up to this moment alone, in seconds since 1970: a catalogue that is chosen with
-        later events knows which products will sell.
-
-    Raises
-    ------
-    ValueError
-        When no title was taken by so many users.
-    """
-    title = dataset.interactions["item"].map(dataset.items.set_index("item")["title"])
-    events = dataset.interactions.assign(item=title)
-    counted = events[events["timestamp"] <= before]
-    users = counted.drop_duplicates(["user", "item"])["item"].value_counts()
-    kept = sorted(name for name in users.index[users >= least] if name)
-    if not kept:
-        raise ValueError(f"product_types: no title was taken by {least} users: ask for fewer")
-    chosen = events[events["item"].isin(kept)]
-    keys = ["user", "timestamp", "item"]
-    baskets = chosen.groupby(keys, sort=False, as_index=False).agg(
-        {"weight": "sum", "action": "first"}
-    )
-    facts = dataset.items[dataset.items["title"].isin(kept)].drop(columns="item")
-    columns = [_most_common(facts, name) for name in facts.columns.drop("title")]
-    items = pd.concat(columns, axis=1).loc[kept].rename_axis("title").reset_index()
-    dropped = {
-        "lines of titles not kept": len(events) - len(chosen),
-        "lines joined to another of the basket": len(chosen) - len(baskets),
-    }
-    return Dataset(
-        f"{dataset.name}, by title",
-        baskets[["user", "item", "timestamp", "weight", "action"]],
-        items.assign(item=items["title"])[["item", *facts.columns]],
-        dataset.users,
-        dropped,
-    )
-
-
-def _most_common(facts: pd.DataFrame, column: str) -> pd.Series:
-    """Return title → the value that most rows have; of equals the first in alphabetical order."""
-    counted = facts.groupby(["title", column]).size().reset_index(name="n")
-    ranked = counted.sort_values(["n", column], ascending=[False, True], kind="stable")
-    return ranked.drop_duplicates("title").set_index("title")[column]
 
 
 def coupon_offers(dataset: Dataset, at: int, item_of: pd.Series | None = None) -> sparse.csr_matrix:
