@@ -10,7 +10,7 @@ from scipy import linalg, sparse
 from llmrec.data import Split
 from llmrec.models.base import Features, Recommender, check_vectors
 from llmrec.models.ease import ease_weights
-from llmrec.models.text_similarity import centred
+from llmrec.vectors import centred
 
 SPARSE = 0.1  # share of entries other than 0 below which a table of texts counts as sparse
 
@@ -105,7 +105,7 @@ def text_map(
         raise ValueError(f"{model}: alpha={alpha} must be positive")
     known = np.zeros(len(text), bool)
     known[warm] = True
-    rows = centred(text.astype(np.float64), known)
+    rows = centred(text.astype(np.float64), warm=known)
     x, weights = rows[warm], weights[:, warm]
     n, d = x.shape
     if d <= n:  # the smaller of two equal inverses

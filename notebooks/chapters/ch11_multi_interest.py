@@ -9,8 +9,7 @@ from chapters.ch11_tracking import decay_weights
 from llmrec.data import Split
 from llmrec.interest import interests
 from llmrec.models.base import Features, Recommender, check_vectors
-from llmrec.models.text_similarity import centred
-from llmrec.vectors import unit_rows
+from llmrec.vectors import centred, unit_rows
 
 
 class MultiInterest(Recommender):
@@ -79,7 +78,7 @@ class MultiInterest(Recommender):
             )
         items = check_vectors(features.items, split.n_items, "items", "MultiInterest")
         warm = split.matrix("train").getnnz(axis=0) > 0
-        self.items_ = unit_rows(centred(items, warm) if self.centre else items)
+        self.items_ = unit_rows(centred(items, warm=warm) if self.centre else items)
         self.histories_ = decayed_histories(split, self.half_life)
 
     def score(self, users: np.ndarray) -> np.ndarray:

@@ -12,8 +12,7 @@ from scipy import linalg, sparse
 from llmrec.data import Split
 from llmrec.models.base import Features, Recommender, check_vectors
 from llmrec.models.ease import ease_weights
-from llmrec.models.text_similarity import centred
-from llmrec.vectors import unit_rows
+from llmrec.vectors import centred, unit_rows
 
 
 class SharedMap(Recommender):
@@ -72,7 +71,7 @@ class SharedMap(Recommender):
     def _fit(self, split: Split, features: Features) -> None:
         text = check_vectors(features.items, split.n_items, "items", "SharedMap")
         taken = split.matrix("train").getnnz(axis=0) > 0
-        self.items_ = unit_rows(centred(text, taken))
+        self.items_ = unit_rows(centred(text, warm=taken))
         if self.map is None:
             found = learned_maps(split, features, self.l2, [self.alpha])[0]
         else:
@@ -105,7 +104,7 @@ def learned_maps(
     taken = x.getnnz(axis=0) > 0
     warm = np.flatnonzero(taken)
     weights = ease_weights(x, l2)[np.ix_(warm, warm)]
-    return bilinear_maps(unit_rows(centred(text, taken))[warm].astype(np.float64), weights, alphas)
+    return bilinear_maps(unit_rows(centred(text, warm=taken))[warm].astype(np.float64), weights, alphas)
 
 
 def departure(map: np.ndarray) -> float:
