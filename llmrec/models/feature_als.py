@@ -8,6 +8,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from llmrec.data import Split
 from llmrec.models.base import Features, Recommender, check_vectors
+from llmrec.vectors import centred
 
 CG_STEPS, CG_TOLERANCE = 200, 1e-6  # of the solve for a map: an upper bound, and when to stop
 
@@ -205,8 +206,9 @@ def _rotated(vectors: np.ndarray, warm: np.ndarray) -> np.ndarray:
     A rotation changes neither the loss nor the ridge; axes that no warm row reaches are dropped,
     for their part of the map is zero. It leaves at most as many columns as warm rows.
     """
-    f = vectors.astype(np.float64)
-    f = np.hstack([f - f[warm].mean(axis=0), np.ones((len(f), 1))])
+    taken = np.isin(np.arange(len(vectors)), warm)
+    f = centred(vectors.astype(np.float64), warm=taken)
+    f = np.hstack([f, np.ones((len(f), 1))])
     known = f[warm]
     if f.shape[1] <= len(warm):
         squares, axes = linalg.eigh(known.T @ known)

@@ -24,7 +24,7 @@ from llmrec.training import (
     train,
 )
 from llmrec.training import bce_loss as bce
-from llmrec.vectors import unit_rows
+from llmrec.vectors import centred, unit_rows
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda z: z,
@@ -260,10 +260,10 @@ class TwoTower(Recommender):
         if self.inputs == "identity":
             return
         items = check_vectors(features.items, split.n_items, "items", "TwoTower")
-        self._item_text = unit_rows(items - items[warm_items].mean(axis=0))
+        self._item_text = unit_rows(centred(items, warm=warm_items))
         if features.users is not None:
             users = check_vectors(features.users, split.n_users, "users", "TwoTower")
-            self._user_text = unit_rows(users - users.mean(axis=0))
+            self._user_text = unit_rows(centred(users))
             self._own_user_text = True
         else:
             self._user_text = mean_history(split.matrix("history"), self._item_text)

@@ -22,7 +22,7 @@ from llmrec.training import (
     seeded,
     train,
 )
-from llmrec.vectors import unit_rows
+from llmrec.vectors import centred, unit_rows
 
 INPUTS = ("identity", "text-initialised", "text")
 LOSSES = ("ce", "bce")
@@ -269,7 +269,8 @@ class SASRec(Recommender):
             start = SCALE * torch.randn(split.n_items, self.dim)
         else:
             vectors = check_vectors(features.items, split.n_items, "items", "SASRec")
-            vectors = unit_rows(vectors - vectors[warm].mean(axis=0))
+            taken = np.isin(np.arange(split.n_items), warm)
+            vectors = unit_rows(centred(vectors, warm=taken))
             text = torch.from_numpy(vectors)
             start = torch.from_numpy(SCALE * principal_axes(vectors[warm], self.dim))
         if self.inputs == "text-initialised":

@@ -104,7 +104,9 @@ def learned_maps(
     taken = x.getnnz(axis=0) > 0
     warm = np.flatnonzero(taken)
     weights = ease_weights(x, l2)[np.ix_(warm, warm)]
-    return bilinear_maps(unit_rows(centred(text, warm=taken))[warm].astype(np.float64), weights, alphas)
+    return bilinear_maps(
+        unit_rows(centred(text, warm=taken))[warm].astype(np.float64), weights, alphas
+    )
 
 
 def departure(map: np.ndarray) -> float:

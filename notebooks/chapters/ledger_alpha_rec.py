@@ -22,7 +22,7 @@ from llmrec.training import (
     softmax_loss,
     train,
 )
-from llmrec.vectors import unit_rows
+from llmrec.vectors import centred, unit_rows
 
 MAPS = ("linear", "mlp")
 
@@ -123,7 +123,7 @@ class AlphaRec(Recommender):
         x = split.matrix("train")
         self._degrees = x.getnnz(axis=0)
         text = check_vectors(features.items, split.n_items, "items", "AlphaRec")
-        self._text = unit_rows(text - text[self._degrees > 0].mean(axis=0))
+        self._text = unit_rows(centred(text, warm=self._degrees > 0))
         users = np.flatnonzero(x.getnnz(axis=1))
         warm = torch.from_numpy(np.flatnonzero(self._degrees)).to(config.device())
         with seeded(self.seed) as generator:

@@ -113,6 +113,12 @@ READS_TEXT |= {
     "tower-bpr",
     "tower-bce",
 }
+# What scores an item without a text and without train rows 0, and what learns a constant for it.
+SILENT = {"text", "text-knn", "multi-interest", "multi-interest-soft", "shared-map", "alpharec"}
+SILENT |= {"bridge", "bridge-keep", "text-ease", "neighbour-bridge", "sasrec-text"}
+LEARNS_FROM_TEXT = {"feature-als", "alpharec-mlp", "sasrec-started"}
+LEARNS_FROM_TEXT |= {"tower-text", "tower-both", "tower-bpr", "tower-bce"}
+UNCENTRED = {"text", "text-knn", "multi-interest"}
 EVERYBODY = np.arange(N_USERS)
 WARM_USERS = np.setdiff1d(EVERYBODY, COLD_USERS)
 
@@ -216,6 +222,22 @@ def test_cold_items_are_found_by_models_that_read_text(name, model):
     right = np.array(COLD_ITEMS)[cold.argmax(axis=1)] % 3 == WARM_USERS % 3
     if name in READS_TEXT:
         assert right.mean() > 0.95
+
+
+@pytest.mark.parametrize("reader", sorted(SILENT | LEARNS_FROM_TEXT))
+def test_the_text_of_an_item_without_one_says_nothing(reader, planted, features):
+    """Rows 0 (warm) and 49 (cold) have no text: no direction may be made up for them."""
+    silent = [0, 49]
+    fits = []
+    for shift in (0.0, 2.0):  # what all texts share; it would be the direction made up
+        rows = features.items + np.float32(shift)
+        rows[silent] = 0
+        model = FACTORIES[reader]().fit(planted, Features(items=rows))
+        scores = model.score(EVERYBODY)
+        assert reader not in SILENT or not scores[:, 49].any()
+        fits.append(scores - scores.mean(axis=1, keepdims=True))  # a user's constant is no order
+    if reader not in UNCENTRED:
+        np.testing.assert_allclose(*fits, atol=1e-2 * np.abs(fits[0]).max())
 
 
 def test_fold_in_serves_users_unseen_in_training(name, model, planted):
