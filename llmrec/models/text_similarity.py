@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy import sparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from llmrec.data import Split
-from llmrec.models.base import Features, Recommender, check_vectors, mean_history
+import numpy as np
+
+from llmrec.data import History, Split
+from llmrec.models.base import Features, Recommender, check, check_vectors, mean_history
 from llmrec.vectors import centred, unit_rows
 
 
+@dataclass(eq=False, repr=False)
 class TextSimilarity(Recommender):
     """Score an item by the cosine of its text vector to the user's: ``s(u, i) = ⟨x̂_u, t̂_i⟩``.
 
@@ -35,12 +38,8 @@ class TextSimilarity(Recommender):
     Requires ``Features(items=...)``.
     """
 
-    items_: np.ndarray
-    users_: np.ndarray
-
-    def __init__(self, weighted: bool = False, centre: bool = False) -> None:
-        self.weighted = weighted
-        self.centre = centre
+    weighted: bool = False
+    centre: bool = False
 
     def _fit(self, split: Split, features: Features) -> None:
         name = type(self).__name__
@@ -53,16 +52,17 @@ class TextSimilarity(Recommender):
             users = check_vectors(features.users, split.n_users, "users", name)
             known = split.matrix("train").getnnz(axis=1) > 0
             users = unit_rows(centred(users, warm=known) if self.centre else users)
-            if users.shape[1] != items.shape[1]:
-                raise ValueError(
-                    f"{name}: users vectors have {users.shape[1]} dimensions but items have"
-                    f" {items.shape[1]}; encode both with one encoder"
-                )
+            check(
+                users.shape[1] == items.shape[1],
+                f"{name}: users vectors have {users.shape[1]} dimensions but items have"
+                f" {items.shape[1]}; encode both with one encoder",
+            )
         self.items_, self.users_ = items, users
 
     def score(self, users: np.ndarray) -> np.ndarray:
         return self.users_[self._codes(users)] @ self.items_.T
 
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
-        """Return cosines to the mean of each history's item vectors, weighted by its entries."""
-        return mean_history(self._histories(histories), self.items_) @ self.items_.T
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
+        """Return cosines to the mean of each history's item vectors."""
+        rows = self._matrix(histories, binary=not self.weighted)
+        return mean_history(rows, self.items_) @ self.items_.T
