@@ -9,6 +9,7 @@ from .bridge import Bridge as Bridge
 from .bridge import NeighbourBridge as NeighbourBridge
 from .bridge import TextEASE as TextEASE
 from .ease import EASE as EASE
+from .ease import Inverses as Inverses
 from .ease import ease_inverse as ease_inverse
 from .ensemble import Ensemble as Ensemble
 from .ensemble import ReciprocalRankFusion as ReciprocalRankFusion

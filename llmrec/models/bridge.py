@@ -26,8 +26,8 @@ class Bridge(FromHistory):
 
     With ``B`` the EASE weights of the warm items, ``T̃`` their centred text vectors and α the
     ``text_l2``, ``W = B T̃ (T̃ᵀT̃ + αI)⁻¹ = B (T̃T̃ᵀ + αI)⁻¹ T̃``, ``(n_items, d)``; the smaller
-    inverse is taken. Because ``x_u B`` are the EASE scores, this is at once the ridge regression of each
-    user's EASE scores on text. Centring adds to a user's scores one constant, which no ranking
+    inverse is taken. Because ``x_u B`` are the EASE scores, this is at once the ridge regression of
+    each user's EASE scores on text. Centring adds to a user's scores one constant, which no ranking
     sees. Several descriptions of an item go side by side, ``[T₁ T₂ …]``: their kernels ``T̃T̃ᵀ``
     then add up, so a block speaks in proportion to its squared length.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import psutil
 from scipy import linalg, sparse
 
 from llmrec.data import Split
-from llmrec.models.base import Features, FromHistory, check
+from llmrec.models.base import Features, FromHistory, Recommender, check
 
 
 @dataclass(eq=False, repr=False)
@@ -37,7 +38,8 @@ class EASE(FromHistory):
     Notes
     -----
     ``fit(split, inverse=ease_inverse(split.matrix("train"), l2))`` takes the costliest step from
-    elsewhere: every `EASE`, `Bridge` and `TextEASE` with one λ and one train part can share it.
+    elsewhere: every `EASE`, `Bridge` and `TextEASE` with one λ and one train part can share it, see
+    `Inverses`.
 
     References
     ----------
@@ -77,6 +79,27 @@ def ease_inverse(x: sparse.csr_matrix, l2: float) -> np.ndarray:
     # inverse and needs no pivots. It overwrites the Gram matrix, and the solution the identity.
     factor = linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
     return linalg.cho_solve(factor, np.eye(n), overwrite_b=True, check_finite=False)
+
+
+class Inverses:
+    """The inverses of one train part, each made once for all the fits that share its λ.
+
+    ``inverses = Inverses(split)``, then ``model.fit(split, features, **inverses.given(model))`` for
+    any models; those that take no inverse are given none. Each inverse holds 8 n² bytes.
+    """
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+        self.made: dict[float, np.ndarray] = {}
+
+    def given(self, model: Recommender) -> dict[str, np.ndarray]:
+        """Return what the model's fit can be handed, by name."""
+        if "inverse" not in inspect.signature(model._fit).parameters:
+            return {}
+        l2 = model.params["l2"]
+        if l2 not in self.made:
+            self.made[l2] = ease_inverse(self.split.matrix("train"), l2)
+        return {"inverse": self.made[l2]}
 
 
 def weights_of(inverse: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Neighbours: each item of a history votes for others, with sparse item-item weights.
 
-`ItemKNN`'s are cosines of who took what, `TransitionKNN`'s how often one item soon followed another,
-`TextKNN`'s cosines of texts. The last two read the order of a history.
+`ItemKNN`'s are cosines of who took what, `TransitionKNN`'s how often one item soon followed
+another, `TextKNN`'s cosines of texts. The last two read the order of a history.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors import numpy as tensors
 from scipy import sparse
 
 import llmrec
+from llmrec.cache import write_atomic, write_json
 from llmrec.models import (
     bridge,
     ease,
@@ -65,10 +65,9 @@ def save(model: Recommender, folder: str | Path) -> Path:
     arrays: dict[str, np.ndarray] = {}
     content = _packed(model, "", arrays)
     path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    _write(path / WEIGHTS, tensors.save(arrays))
+    write_atomic(path / WEIGHTS, tensors.save(arrays))
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"  # an ensemble's order stays
-    _write(path / CONFIG, text.encode())
+    write_atomic(path / CONFIG, text)
     seal(path, (WEIGHTS, CONFIG))
     return path
 
@@ -100,7 +99,7 @@ def seal(folder: Path, names: Iterable[str]) -> None:
     """Write the folder's manifest: its format, and the sha256 of each named file."""
     hashes = {name: _sha256(folder / name) for name in sorted(names)}
     manifest = {"format": FORMAT, "llmrec": llmrec.__version__, "sha256": hashes}
-    _write(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+    write_json(folder / MANIFEST, manifest)
 
 
 def check_seal(folder: Path) -> None:
@@ -138,12 +137,6 @@ def size(model: Recommender) -> int:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write(path: Path, data: bytes) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(data)
-    aside.replace(path)
 
 
 def _packed(model: Recommender, where: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
