@@ -29,7 +29,8 @@ class _Fusion(Recommender):
         check(len(self.members) > 0, f"{kind}: members is empty: name a recommender")
         check(
             not unknown,
-            f"{kind}: features name {unknown[:1]}, no member (they are {', '.join(self.members)})",
+            f"{kind}: features name {', '.join(map(repr, unknown))}, which is no member (they are"
+            f" {', '.join(self.members)})",
         )
         self.members_ = {
             name: type(member)(**member.params).fit(split, own.get(name, features))
