@@ -38,9 +38,9 @@ def test_values_are_sorted_and_floats_keep_three_digits():
     space = SearchSpace.of(Bridge, {"keep_warm": True, "l2": {"low": 10.0, "high": 5000.0}})
     drawn = {"l2": 1234.567, "text_l2": 0.0123456}
     assert list(space.values(drawn).items()) == [
-        ("text_l2", 0.0123),
         ("keep_warm", True),
         ("l2", 1230.0),
+        ("text_l2", 0.0123),
     ]
 
 
