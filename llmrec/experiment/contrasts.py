@@ -17,20 +17,6 @@ if TYPE_CHECKING:
 
 SHOWN, ABSENT, OPPOSITE, OPEN = "shown", "shown absent", "opposite shown", "inconclusive"
 Record = Callable[..., Any]
-COLUMNS = [
-    "a",
-    "b",
-    "slice",
-    "metric",
-    "difference",
-    "low",
-    "high",
-    "p",
-    "n",
-    "n_runs",
-    "detectable",
-    "outcome",
-]
 
 
 @dataclass(frozen=True)
@@ -116,15 +102,6 @@ class Contrast:
         """The difference, under the name that an Estimate has: both can be plotted alike."""
         return self.difference
 
-    @property
-    def effect(self) -> float:
-        """The comparison's effect size."""
-        return self.comparison.effect
-
-    def interval(self, level: float) -> tuple[float, float]:
-        """Return the interval at another level."""
-        return self.comparison.interval(level)
-
     def record(self, key: str, record: Record, tolerance: float | None = None) -> None:
         """Record ``key.difference``, ``.low``, ``.high`` and, exactly, ``key.outcome``.
 
@@ -167,8 +144,9 @@ class Contrasts(Mapping[str, Contrast]):
 
     def table(self) -> pd.DataFrame:
         """Return one row a contrast, from who is compared to the outcome."""
-        rows = [[getattr(one, column) for column in COLUMNS] for one in self.rows.values()]
-        return pd.DataFrame(rows, pd.Index(self.rows, name="contrast"), COLUMNS)
+        rows = {name: {**vars(one), "outcome": one.outcome} for name, one in self.rows.items()}
+        table = pd.DataFrame.from_dict(rows, orient="index").drop(columns=["name", "comparison"])
+        return table.rename_axis("contrast")
 
     def record(self, prefix: str, record: Record, tolerance: float | None = None) -> Contrasts:
         """Record each contrast under ``prefix.name`` (`Contrast.record`) and return self."""
