@@ -1,6 +1,8 @@
 from .dataset import Dataset as Dataset
 from .dataset import Part as Part
 from .dataset import Split as Split
+from .history import History as History
+from .history import histories_of as histories_of
 from .loaders import available as available
 from .loaders import load as load
 from .published import PUBLISHED as PUBLISHED

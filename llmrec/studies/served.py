@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pandas.api import types
-from scipy import sparse
 
-from llmrec.data import DataError, Dataset, Split
+from llmrec.data import DataError, Dataset, History, Split
 from llmrec.models import Recommender, top_k
 from llmrec.models.saved import SavedModelError, load, save
 from llmrec.repro.record import write_json
@@ -124,7 +123,7 @@ class Served:
         NotImplementedError
             When the model cannot describe a user by a history alone.
         """
-        scores = _folded(self.model, history, len(self.items))
+        scores = self.model.fold_in([History(history)])
         return _best(scores.astype(np.float32, copy=True), np.unique(history), k)
 
     def save(self, folder: str | Path) -> Path:
@@ -222,19 +221,6 @@ def _named(items: pd.DataFrame) -> pd.DataFrame:
     if "year" in named and not types.is_numeric_dtype(named["year"]):
         return named.assign(year=named["year"].map(clean))
     return named
-
-
-def _folded(model: Recommender, history: np.ndarray, n_items: int) -> np.ndarray:
-    """Return the scores of a history, the latest last; a member that reads order gets its order."""
-    shape = (1, n_items)
-    items, age = np.unique(history[::-1], return_index=True)
-    row = np.zeros(len(items), int)
-    if members := getattr(model, "members_", None):
-        seen = sparse.csr_matrix((np.ones(len(items), np.float32), (row, items)), shape, np.float32)
-        return model._fuse([_folded(one, history, n_items) for one in members.values()], seen)
-    fading = getattr(model, "recency", 1.0) if model.reads_order else 1.0
-    past = sparse.csr_matrix((np.float32(fading) ** age, (row, items)), shape, np.float32)
-    return model.fold_in(past)
 
 
 def _best(scores: np.ndarray, hidden: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
