@@ -97,7 +97,8 @@ def _grid(
     ax.imshow(values, cmap=cmap, aspect="auto")
     if marks is not None:
         ax.plot(*np.nonzero(marks)[::-1], ".", color="white", mec=INK, mew=0.6, ms=5)
-    ax.set_xticks(range(values.shape[1]), range(1, values.shape[1] + 1), fontsize=9)
+    numbers = [str(number + 1) for number in range(values.shape[1])]
+    ax.set_xticks(range(len(numbers)), numbers, fontsize=9)
     ax.set_yticks(range(len(names)), names, fontsize=10)
     ax.tick_params(length=0)
     ax.grid(visible=False)

@@ -135,7 +135,9 @@ def record_exchanges(regime: str, runs: Mapping[str, Evaluation]) -> None:
     """Record each exchange's difference, and the decoder's gain from the user's own history."""
     prefix = f"ch03.swap.{_keyed(regime)}"
     for name, key, after, before in EXCHANGES:
-        kit.note(f"{prefix}.{key}", swap(runs, after, before), 0.012 if "decoder" in name else 0.005)
+        kit.note(
+            f"{prefix}.{key}", swap(runs, after, before), 0.012 if "decoder" in name else 0.005
+        )
     own = swap(runs, "decoder as algorithm", "decoder, another's history")
     kit.note(f"{prefix}.own-history", own, 0.012)
 
