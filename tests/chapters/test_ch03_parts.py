@@ -10,6 +10,7 @@ from llmrec.data import Split
 from llmrec.encoders import get_encoder
 from llmrec.evaluation import Evaluation
 from llmrec.models import Popularity
+from llmrec.plots import use_style
 from llmrec.repro import record
 
 
@@ -53,7 +54,7 @@ def test_scores_are_judged_as_the_model_that_gave_them(planted):
 
 
 def test_only_users_who_are_asked_have_a_behaviour_vector(split_of):
-    split = split_of([(0, 1), (1, 2), (2, 3)], 3, 4)
+    split = split_of([(0, 11), (1, 12), (2, 13)], 3, 14)
     vectors = ch03_parts.behaviour_vectors(split, [0, 2], get_encoder("hash"), budget=64)
     assert vectors[[0, 2]].any(axis=1).all()
     assert not vectors[1].any()
@@ -94,6 +95,7 @@ def test_swapped_marks_keep_every_sum_and_move_many(women):
 
 
 def test_figures_show_what_they_are_given(runs):
+    use_style()
     x, names = np.eye(18, 14), [f"Woman {n}" for n in range(18)]
     dots = np.arange(36.0).reshape(18, 2)
     grid = ch03_figures.table(x, names).axes[0]
@@ -103,9 +105,9 @@ def test_figures_show_what_they_are_given(runs):
     assert labels[-1] == "13, 14"
     assert len(labels) == 18 - len(ch03_figures.UNNAMED) + 13
     six = ch03_figures.score_grids({f"model {n}": n + x for n in range(6)}, x, names)
-    assert [ax.get_title() for ax in six.axes] == [f"model {n}" for n in range(6)]
+    assert [ax.get_title(loc="left") for ax in six.axes] == [f"model {n}" for n in range(6)]
     swaps = ch03_figures.exchanges({regime: ch03_parts.exchanges(runs) for regime in "ab"})
     assert [text.get_text() for text in swaps.axes[1].texts][:1] == ["+0.075"]
     real = ch03_figures.real_data(dict.fromkeys("abc", runs), dict.fromkeys(runs, "id"))
-    assert [ax.get_title() for ax in real.axes] == ["a", "b", "c"]
+    assert [ax.get_title(loc="left") for ax in real.axes] == ["a", "b", "c"]
     plt.close("all")
