@@ -301,6 +301,8 @@ def test_blind_keeps_codes_history_and_users(films):
     assert np.array_equal(hidden.dataset.user_ids, films.user_ids)
     assert np.array_equal(hidden.test_users, split.test_users)
     assert not np.isin(hidden.test["action"], split.test["action"]).any()
+    for step, moved in zip((1, 2), np.split(hidden.test["item"].to_numpy(), 2), strict=True):
+        assert np.array_equal(moved, (split.test["item"] + step) % split.n_items)
     assert len(hidden.dataset.interactions) == len(films.interactions) + len(split.valid) + len(
         split.test
     )

@@ -108,7 +108,7 @@ def test_failed_checks_and_splits_at_random_are_said(answered, capsys):
     assert "- The split is at random" in answered["library"][1]
     row = {"split": "tuning", "check": "twins", "status": "failure", "found": "x", "fix": "y"}
     study.results["audit"].append(row)
-    assert failed_checks(study) == ["Audit of the tuning split, twins: x. Mend: y."]
+    assert failed_checks(study) == ["Audit of the tuning split, twins: x. Fix: y."]
 
 
 def test_a_notebook_that_fails_costs_one_line(shop, tmp_path, monkeypatch, capsys):
