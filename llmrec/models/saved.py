@@ -31,9 +31,10 @@ FORMAT = 2
 WEIGHTS, CONFIG, MANIFEST = "model.safetensors", "config.json", "manifest.json"
 LEARNED = re.compile(r"[a-z][a-z_]*_")
 
-_OF_ARRAYS = (ALS, BPR, EASE, Bridge, Ensemble, FeatureALS, ItemKNN, NeighbourBridge, Popularity)
-_OF_ARRAYS += (PureSVD, ReciprocalRankFusion, TextEASE, TextKNN, TextSimilarity, TransitionKNN)
-KNOWN: Mapping[str, type[Recommender]] = {kind.__name__: kind for kind in _OF_ARRAYS}
+_KINDS: list[type[Recommender]] = [ALS, BPR, EASE, Bridge, Ensemble, FeatureALS, ItemKNN, PureSVD]
+_KINDS += [NeighbourBridge, Popularity, ReciprocalRankFusion, TextEASE, TextKNN, TextSimilarity]
+_KINDS += [TransitionKNN]
+KNOWN: Mapping[str, type[Recommender]] = {kind.__name__: kind for kind in _KINDS}
 
 
 class SavedModelError(ValueError):
