@@ -19,7 +19,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import ReferenceRole, SphinxRole
 
 from llmrec.repro.claims import load_claims
-from llmrec.repro.headline import format_value
+from llmrec.repro.publish import format_value
 from llmrec.repro.reference import Records
 
 BOKEH_JS = "bokeh.min.js"
@@ -79,7 +79,7 @@ class Chapter(ReferenceRole):
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         title = self.title if self.has_explicit_title else ""
-        return [chapter_link(self.env, int(self.target), title)], []
+        return [chapter_link(self.env, self.target, title)], []
 
 
 def _bring_bokeh(app: Sphinx, config: Any) -> None:

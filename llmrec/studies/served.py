@@ -16,10 +16,10 @@ import pandas as pd
 from pandas.api import types
 from scipy import sparse
 
+from llmrec.cache import write_json
 from llmrec.data import DataError, Dataset, Split
 from llmrec.models import Recommender, top_k
 from llmrec.models.saved import SavedModelError, load, save
-from llmrec.repro.record import write_json
 from llmrec.text import clean
 
 CARD = "card.json"

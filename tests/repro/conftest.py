@@ -46,6 +46,9 @@ def clone(tmp_path: Path) -> Layout:
     )
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "llmrec" / "repro").mkdir(parents=True)
-    # The kernel loads the installed package; what is hashed is this clone's file of the same name.
-    (tmp_path / "llmrec" / "repro" / "record.py").write_text("def record():\n    return 1\n")
+    # The kernel loads the installed package; what is hashed are this clone's files.
+    package = tmp_path / "llmrec"
+    (package / "__init__.py").write_text("")
+    (package / "repro" / "__init__.py").write_text("from llmrec.repro.record import record\n")
+    (package / "repro" / "record.py").write_text("def record():\n    return 1\n")
     return Layout(tmp_path)
