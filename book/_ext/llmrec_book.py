@@ -96,7 +96,7 @@ def _load_bokeh(
         app.add_js_file(BOKEH_JS)
 
 
-def _mend_roles(
+def _fix_roles(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
     """Say which page is Chinese; docutils' list of citations loses a role that it does not fill."""
@@ -117,7 +117,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.llmrec_known = []  # type: ignore[attr-defined]
     app.connect("config-inited", _bring_bokeh)
     app.connect("html-page-context", _load_bokeh)
-    app.connect("html-page-context", _mend_roles)
+    app.connect("html-page-context", _fix_roles)
     app.connect("html-page-context", _filter_claims)
     app.setup_extension("llmrec_figures")
     app.setup_extension("llmrec_search")

@@ -81,7 +81,7 @@ def load_recipes(layout: Layout) -> Mapping[str, Recipe]:
 
 @dataclass(frozen=True)
 class Entry:
-    """A published number, ours beside it, and what the two say."""
+    """A published number, ours beside it, and how they differ."""
 
     row: Row
     ours: Measured | None

@@ -93,7 +93,7 @@ class Recorder:
                 f"record.skip: prefix {prefix!r} does not begin with a chapter: 'ch04'"
             )
         if not isinstance(reason, str) or not reason.strip():
-            raise ValueError(f"record.skip: say why {prefix} is not run here")
+            raise ValueError(f"record.skip: give the reason why {prefix} is not run here")
         self._chapter(prefix)["skipped"][prefix] = reason.strip()
         self._write(prefix)
 

@@ -193,7 +193,7 @@ def _forget_gone_chapters(layout: Layout, profile: str) -> None:
 
 
 def _run_chapters(waiting: list[tuple[Any, ...]], jobs: int) -> Iterator[tuple[str, ChapterRun]]:
-    """Yield each chapter's outcome as it ends; a process each, so that memory is told apart."""
+    """Yield each chapter's outcome as it ends; a process each, so that memory is counted apart."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(waiting)) or 1, spawn) as pool:
         futures = {pool.submit(_run_chapter, *arguments): arguments[1] for arguments in waiting}

@@ -122,7 +122,7 @@ def test_exact_fails_for_a_difference_within_the_tolerance(share):
 
 
 def test_an_absent_folder_is_named(clone):
-    with pytest.raises(FileNotFoundError, match="no records folder .*: run notebooks with LLMREC"):
+    with pytest.raises(FileNotFoundError, match=r"no records folder .*: run notebooks with LLMREC"):
         check_records(clone, clone.root / "absent")
 
 

@@ -133,7 +133,7 @@ def test_skip_is_written_with_its_reason(record, tmp_path):
     assert json.loads((tmp_path / "ch04.json").read_text())["skipped"] == {"ch04.beauty": "no data"}
     with pytest.raises(ValueError, match="begin with a chapter"):
         record.skip("beauty", "no data")
-    with pytest.raises(ValueError, match="say why"):
+    with pytest.raises(ValueError, match="give the reason why"):
         record.skip("ch04.beauty", " ")
 
 
