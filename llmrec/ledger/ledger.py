@@ -25,24 +25,14 @@ FUZZ = 1e-12  # a difference of exactly the tolerance is within it, whatever the
 
 @dataclass(frozen=True)
 class Measured:
-    """A number of ours with its 95 % interval.
-
-    Attributes
-    ----------
-    value, low, high:
-        Mean and interval.
-    n, over:
-        What the interval runs over: so many ``"users"``, ``"splits"`` or ``"prompts"``.
-    ties:
-        The least and the most that another order of equally scored items could give.
-    """
+    """A number of ours with its 95 % interval."""
 
     value: float
     low: float
     high: float
-    n: int
+    n: int  # so many users, splits or prompts (`over`) behind the interval
     over: Over = "users"
-    ties: tuple[float, ...] | None = None
+    ties: tuple[float, ...] | None = None  # least and most that another order of ties could give
 
     @classmethod
     def of(cls, estimate: Estimate, over: Over) -> Measured:

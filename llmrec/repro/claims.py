@@ -28,26 +28,18 @@ _PLAIN = {"__builtins__": {}, "abs": abs, "min": min, "max": max}
 class Claim:
     """One claim of the article, in our own words.
 
-    Attributes
-    ----------
-    id, section, claim:
-        ``"C6"``, the article's section, our paraphrase.
-    chapters, keys:
-        Where it is tested and the recorded numbers that test it; empty until a chapter does.
-    supported, refuted:
-        Rules over the keys. Neither true: *partly*. Both true: an ill-posed rule, refused.
-    untestable:
-        Why this project cannot test it; empty otherwise.
+    ``supported`` and ``refuted`` are rules over the keys. Neither true: *partly*. Both true: an
+    ill-posed rule, refused.
     """
 
     id: str
-    section: str
+    section: str  # of the article
     claim: str
-    chapters: tuple[int | str, ...] = ()
-    keys: tuple[str, ...] = ()
+    chapters: tuple[int | str, ...] = ()  # where it is tested; empty until a chapter does
+    keys: tuple[str, ...] = ()  # the recorded numbers that test it
     supported: str = ""
     refuted: str = ""
-    untestable: str = ""
+    untestable: str = ""  # why this project cannot test it
 
     def verdict(self, records: Records) -> str:
         """Return the verdict that these records give: one of `VERDICTS`.

@@ -149,10 +149,11 @@ def check_parameters(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         )
     declared: dict[str, Any] = {}
     for node in ast.parse("".join(tagged[0]["source"])).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        for target in targets:
-            if isinstance(target, ast.Name):
-                declared[target.id] = _literal(getattr(node, "value", None))
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            declared[ast.unparse(target)] = None
+            with suppress(ValueError):
+                declared[ast.unparse(target)] = ast.literal_eval(node.value or "None")
     for name in given:
         if name not in declared:
             raise ValueError(
@@ -305,19 +306,10 @@ class _PeakMemory(threading.Thread):
         while not self._stop_now.wait(POLL_SECONDS):
             total = 0
             for child in me.children(recursive=True):
-                try:
+                with suppress(psutil.NoSuchProcess):  # it ended between the two calls
                     total += child.memory_info().rss
-                except psutil.NoSuchProcess:  # it ended between the two calls
-                    continue
             self.peak = max(self.peak, total)
 
 
 def _took(run: ChapterRun) -> str:
     return f"{run.seconds:.0f} s, {run.peak_mb:.0f} MB at most"
-
-
-def _literal(node: ast.expr | None) -> Any:
-    try:
-        return None if node is None else ast.literal_eval(node)
-    except ValueError:
-        return None
