@@ -45,10 +45,8 @@ def clone(tmp_path: Path) -> Layout:
         "# Book\n<!-- headline:begin -->\nold\n<!-- headline:end -->\nrest\n"
     )
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "llmrec" / "repro").mkdir(parents=True)
+    (tmp_path / "llmrec").mkdir()
     # The kernel loads the installed package; what is hashed are this clone's files.
-    package = tmp_path / "llmrec"
-    (package / "__init__.py").write_text("")
-    (package / "repro" / "__init__.py").write_text("from llmrec.repro.record import record\n")
-    (package / "repro" / "record.py").write_text("def record():\n    return 1\n")
+    (tmp_path / "llmrec" / "__init__.py").write_text("")
+    (tmp_path / "llmrec" / "text.py").write_text("def clean(text):\n    return 1\n")
     return Layout(tmp_path)

@@ -3,7 +3,7 @@ import pytest
 from llmrec.repro.provenance import Provenance
 from llmrec.repro.reference import Reference
 
-CALL = "from llmrec.repro import record\nrecord()"
+CALL = "from llmrec.text import clean\nclean('a')"
 
 
 def test_the_code_is_blind_to_prose_comments_and_layout(clone, notebook, tmp_path):
@@ -23,27 +23,27 @@ def test_the_code_is_blind_to_prose_comments_and_layout(clone, notebook, tmp_pat
 
 
 def test_definitions_and_data_are_those_that_the_cells_name(clone, notebook, tmp_path):
-    (clone.root / "llmrec" / "text.py").write_text(
+    (clone.root / "llmrec" / "words.py").write_text(
         "PATH = 'words.yml'\ndef f():\n    return PATH\n"
     )
     (clone.root / "llmrec" / "words.yml").write_text("a: 1\n")
-    path = notebook(tmp_path / "a.ipynb", CALL, "from llmrec.text import f\nf", "%%bash\n'people'")
+    path = notebook(tmp_path / "a.ipynb", CALL, "from llmrec.words import f\nf", "%%bash\n'people'")
     found = Provenance.of(path, clone.snapshot())
-    assert set(found.definitions) == {"record", "f", "PATH"}
+    assert set(found.definitions) == {"clean", "f", "PATH"}
     assert set(found.data) == {"words.yml"}
     assert Provenance.read(found._asdict()) == found
 
 
 def test_static_staleness_of_a_reference(clone, notebook):
     path = notebook(clone.root / "notebooks" / "04_a.ipynb", CALL)
-    module = clone.root / "llmrec" / "repro" / "record.py"
+    module = clone.root / "llmrec" / "text.py"
     known = Provenance.of(path, clone.snapshot())._asdict()
     reference = Reference("book", {}, {"ch04": {"provenance": known}})
     assert reference.stale(clone) == {}
-    module.write_text("def record():\n    return 2\n")
-    assert reference.stale(clone) == {"ch04": ["record"]}
+    module.write_text("def clean(text):\n    return 2\n")
+    assert reference.stale(clone) == {"ch04": ["clean"]}
     notebook(path, CALL, "x = 2")
-    assert reference.stale(clone) == {"ch04": ["the notebook's code", "record"]}
+    assert reference.stale(clone) == {"ch04": ["the notebook's code", "clean"]}
     path.unlink()
     assert reference.stale(clone) == {"ch04": ["the notebook is gone"]}
 

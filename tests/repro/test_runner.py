@@ -14,6 +14,8 @@ from llmrec.repro.runner import PROFILES, check_parameters, reproduce
 GOOD = """
 import os, sys
 from llmrec.repro import record
+from llmrec.text import clean
+clean("a")
 share = record("ch04.share", 0.75 if profile == "book" else 0.7, kind="metric", tolerance=0.01)
 _ = record("ch04.seed", seed)
 _ = record("ch04.threads", os.environ["OMP_NUM_THREADS"])
@@ -146,7 +148,7 @@ def test_what_is_finished_is_not_run_again_until_its_code_changes(clone, good, l
     reproduce(clone, log=lines.append, force=True)
     assert lines[0] == "04_good"
 
-    (clone.root / "llmrec" / "repro" / "record.py").write_text("def record():\n    return 22\n")
+    (clone.root / "llmrec" / "text.py").write_text("def clean(text):\n    return 22\n")
     lines.clear()
     reproduce(clone, log=lines.append)
     assert lines[0] == "04_good"
@@ -156,8 +158,8 @@ def test_a_changed_definition_makes_every_key_of_its_chapter_stale(clone, good, 
     execute(records)
     reproduce(clone, log=lines.append)
     runner.run_reference(clone, "book").save(clone.reference)
-    (clone.root / "llmrec" / "repro" / "record.py").write_text("def record():\n    return 22\n")
-    assert check_static(clone) == {"ch04": ["record"]}
+    (clone.root / "llmrec" / "text.py").write_text("def clean(text):\n    return 22\n")
+    assert check_static(clone) == {"ch04": ["clean"]}
     rows = check_run(clone, "book", reproduce(clone, log=lines.append)).rows
     assert [(row.key, row.outcome) for row in rows] == [("ch04.share", "stale")]
 
@@ -165,7 +167,7 @@ def test_a_changed_definition_makes_every_key_of_its_chapter_stale(clone, good, 
 def test_an_edit_made_while_a_notebook_runs_does_not_pass_for_what_ran(clone, good, lines, execute):
     def run(source, target):
         records(source, target)
-        (clone.root / "llmrec" / "repro" / "record.py").write_text("def record():\n    return 3\n")
+        (clone.root / "llmrec" / "text.py").write_text("def clean(text):\n    return 3\n")
 
     execute(run)
     reproduce(clone, log=lines.append)
