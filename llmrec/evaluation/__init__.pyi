@@ -32,7 +32,6 @@ from .statistics import bootstrap as bootstrap
 from .statistics import compare as compare
 from .statistics import holm as holm
 from .statistics import minimum_detectable_difference as minimum_detectable_difference
-from .statistics import student as student
 from .variance import SeedComparison as SeedComparison
 from .variance import compare_seeds as compare_seeds
 from .variance import crossed_bootstrap as crossed_bootstrap

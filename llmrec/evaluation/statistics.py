@@ -139,26 +139,6 @@ class Comparison:
         return format(self)
 
 
-def student(means: ArrayLike, level: float = 0.95) -> Estimate:
-    """Return the mean of few independent runs with Student's t interval; n counts the runs.
-
-    ``x̄ ± t s / √n`` with t the quantile for n − 1 degrees of freedom: for means over splits or
-    seeds, where a bootstrap of so few values would be too narrow.
-
-    Raises
-    ------
-    ValueError
-        When there are fewer than two values.
-    """
-    from scipy.stats import ttest_1samp
-
-    values = np.asarray(means, np.float64)
-    if values.ndim != 1 or len(values) < 2:
-        raise ValueError(f"student needs two or more values in a row, got shape {values.shape}")
-    low, high = ttest_1samp(values, 0.0).confidence_interval(level)
-    return Estimate(float(values.mean()), float(low), float(high), len(values))
-
-
 def bootstrap(
     values: ArrayLike, seed: int = 0, repeats: int = 1000, level: float = 0.95
 ) -> Estimate:

@@ -116,7 +116,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """What was measured: by recipe its metrics, the seconds it took and the hash of its code."""
+    """What was measured: by recipe its label, metrics, seconds and the hash of its code."""
 
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -153,10 +153,11 @@ class Ledger:
     def _entry(self, row: Row) -> Entry:
         if row.recipe is None:
             return Entry(row, None, "")
-        found = self.recipes.get(row.recipe, {}).get("metrics", {}).get(row.metric)
+        known = self.recipes.get(row.recipe, {})
+        found = known.get("metrics", {}).get(row.metric)
         if found and found["ties"]:
             found = {**found, "ties": tuple(found["ties"])}
-        return Entry(row, Measured(**found) if found else None, RECIPES[row.recipe].label)
+        return Entry(row, Measured(**found) if found else None, known.get("label", ""))
 
     def stale(self, recipe: str) -> str:
         """Return why a recipe is to be run; empty when its numbers still hold."""
@@ -222,6 +223,7 @@ def run(
         done = {
             "metrics": {metric: asdict(measured) for metric, measured in metrics.items()},
             "code": code,
+            "label": RECIPES[name].label,
             "seconds": round(seconds, 1),
         }
         kept = {key: value for key, value in ledger.recipes.items() if key in known}

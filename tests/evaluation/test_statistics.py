@@ -14,7 +14,6 @@ from llmrec.evaluation import (
     holm,
     minimum_detectable_difference,
     statistics,
-    student,
 )
 
 
@@ -212,16 +211,3 @@ def test_a_comparison_gives_intervals_at_other_levels():
 def test_minimum_detectable_difference_refuses(options, message):
     with pytest.raises(ValueError, match=message):
         minimum_detectable_difference(**{"differences": [0.0, 1.0], **options})
-
-
-def test_students_interval_over_few_runs():
-    got = student([0.75, 0.5, 0.75])
-    half = 4.302653 * np.std([0.75, 0.5, 0.75], ddof=1) / np.sqrt(3)  # t, two degrees of freedom
-    assert got.value == pytest.approx(2 / 3)
-    assert (got.low, got.high) == pytest.approx((2 / 3 - half, 2 / 3 + half))
-    assert got.n == 3
-    wider = student([0.75, 0.5, 0.75], 0.99)
-    assert wider.low < got.low < got.high < wider.high
-    for bad in ([0.5], [], [[0.5, 0.4]]):
-        with pytest.raises(ValueError, match="two or more values in a row"):
-            student(bad)

@@ -54,8 +54,9 @@ def build(tmp_path):
     layout.published.write_text(PUBLISHED)
 
     def run(measured=True, change=False):
+        label = RECIPES["nir/gpt3"].label
         code = "another" if change else code_of(RECIPES["nir/gpt3"].run)
-        done = {"metrics": {"hr@10": asdict(OURS)}, "code": code, "seconds": 1.0}
+        done = {"metrics": {"hr@10": asdict(OURS)}, "code": code, "seconds": 1.0, "label": label}
         if measured:
             Ledger({"nir/gpt3": done}).save(layout.ledger, load_published(layout.published))
         command = [sys.executable, "-m", "sphinx", "-W", "-n", "--keep-going", "-q", "-E"]
