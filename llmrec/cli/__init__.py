@@ -179,3 +179,6 @@ def _add_only(command: argparse.ArgumentParser) -> None:
 
 def _add_strict(command: argparse.ArgumentParser) -> None:
     command.add_argument("--strict", action="store_true", help="keys not run here fail")
+    command.add_argument(
+        "--exact", action="store_true", help="on the reference's machine: no tolerance but for time"
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +29,13 @@ def fetch(names: list[str], only_list: bool) -> int:
 
 
 def reproduce(
-    profile: str, seed: int | None, only: list[str], force: bool, strict: bool, jobs: int
+    profile: str,
+    seed: int | None,
+    only: list[str],
+    force: bool,
+    strict: bool,
+    exact: bool,
+    jobs: int,
 ) -> int:
     """Run notebooks, compare, report; 1 when a notebook or a number failed."""
     from rich.console import Console
@@ -43,8 +48,8 @@ def reproduce(
     os.environ.setdefault(config.THREADS_VARIABLE, "1")  # each: the notebooks run side by side
     layout = Layout.find()
     runs = run(layout, profile, seed=seed, only=only, force=force, jobs=jobs)
-    report = check_run(layout, profile, runs, strict=strict)
-    report.show(Console())
+    report = check_run(layout, profile, runs, strict=strict, exact=exact)
+    report.show(Console(), *[len(report.rows)] * exact)
     where = layout.run(profile).relative_to(layout.root) / "report.md"
     print(f"{'failed' if report.failed else 'passed'}: the whole report is {where}")
     return int(report.failed)
@@ -61,7 +66,7 @@ def publish(profile: str) -> int:
     return 0
 
 
-def check(folder: str | None, static: bool, only: list[str], strict: bool) -> int:
+def check(folder: str | None, static: bool, only: list[str], strict: bool, exact: bool) -> int:
     """Compare records, or only look for stale chapters; 1 when something fails."""
     from rich.console import Console
 
@@ -72,15 +77,15 @@ def check(folder: str | None, static: bool, only: list[str], strict: bool) -> in
         raise ValueError("give a RECORDS_DIR to compare, or --static to look for stale chapters")
     layout, failed = Layout.find(), False
     if static:
-        stale = check_static(layout)
-        for chapter, changes in sorted(stale.items()):
-            print(f"{chapter}: stale, changed: {', '.join(changes)}")
-        failed = bool(stale)
-        if not stale:
+        wrong = check_static(layout)
+        for name, problems in wrong.items():
+            print(f"{name}: {', '.join(problems)}")
+        failed = bool(wrong)
+        if not wrong:
             print("no chapter is stale")
     if folder is not None:
-        report = check_records(layout, Path(folder), only=only, strict=strict)
-        report.show(Console())
+        report = check_records(layout, Path(folder), only=only, strict=strict, exact=exact)
+        report.show(Console(), *[len(report.rows)] * exact)
         failed = failed or report.failed
     print("failed" if failed else "passed")
     return int(failed)
@@ -92,6 +97,7 @@ def status() -> int:
     from llmrec.fetch import status as sources
     from llmrec.repro.environment import environment
     from llmrec.repro.layout import Layout
+    from llmrec.repro.runner import PROFILES, finished_runs
 
     for name, value in environment().items():
         print(f"{name:<14} {value}")
@@ -104,12 +110,11 @@ def status() -> int:
         print("\nnot inside a clone of the book: no runs to show")
         return 0
     print()
-    states = sorted((layout.root / "_run").glob("*/state/ch*.json"))
-    for path in states:
-        run = json.loads(path.read_text(encoding="utf-8"))
-        cost = f"{run['seconds']:.0f} s, {run['peak_mb']:.0f} MB"
-        print(f"run {run['profile']:<6} {run['notebook']:<24} {run['error'] or cost}")
-    if not states:
+    runs = [run for p in PROFILES for run in finished_runs(layout, p).values()]
+    for run in runs:
+        cost = f"{run.seconds:.0f} s, {run.peak_mb:.0f} MB"
+        print(f"run {run.profile:<6} {run.notebook:<24} {run.error or cost}")
+    if not runs:
         print("no runs yet: llmrec reproduce")
     return 0
 

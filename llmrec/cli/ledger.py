@@ -11,7 +11,7 @@ def ledger(only: str, force: bool) -> int:
     layout = Layout.find()
     load_recipes(layout)
     protocols = load_published(layout.published)
-    book = run(layout.ledger, protocols, layout.package, only, force=force)
+    book = run(layout.ledger, protocols, only, force=force)
     failed = 0
     for protocol in protocols:
         entries = [entry for entry in book.entries(protocol) if entry.row.id.startswith(only)]

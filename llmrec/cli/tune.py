@@ -8,8 +8,8 @@ import numpy as np
 import yaml
 
 from llmrec import data, tuning
+from llmrec.cache import write_atomic
 from llmrec.models import Features
-from llmrec.repro.record import write_text
 from llmrec.text import item_text
 
 # Chapter 4's text of a film: its cast and director, which not every film has, are left out.
@@ -31,7 +31,7 @@ def tune(dataset: str, regime: str, names: list[str], budget: int, output: Path 
         result = tuning.tune(tuning.model_of(name), split, features, budget, name=name, items=items)
         content = tuning.recorded(path)
         content.setdefault(loaded.name, {}).setdefault(regime, {})[name] = result.entry()
-        write_text(path, HEAD + yaml.safe_dump(content, sort_keys=True, allow_unicode=True))
+        write_atomic(path, HEAD + yaml.safe_dump(content, sort_keys=True, allow_unicode=True))
         chosen = ", ".join(f"{key}={value!r}" for key, value in result.values.items())
         trials = f"{result.budget} trials" if result.budget else "nothing to tune"
         print(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmrec.repro.kernel import kernel
+from llmrec.repro.environment import kernel
 
 TEMPLATE = Path(__file__).with_name("study.ipynb")
 NAME = "study.ipynb"

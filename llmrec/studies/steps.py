@@ -14,7 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 import llmrec
-from llmrec.repro.record import write_text
+from llmrec.cache import write_atomic
 from llmrec.shards import key_of
 
 
@@ -85,7 +85,7 @@ class Steps:
             value = json.loads(json.dumps(make()))  # the same types as when it is read
             kept = {"value": value, "seconds": time.perf_counter() - start}
             if path is not None:
-                write_text(path, json.dumps(kept, ensure_ascii=False))
+                write_atomic(path, json.dumps(kept, ensure_ascii=False))
             self.ran.append(name)
             self._advance(f"{name}, {kept['seconds']:.1f} s", units)
         else:

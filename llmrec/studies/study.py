@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 
 from llmrec import __version__
+from llmrec.cache import write_atomic, write_json
 from llmrec.data import Dataset
-from llmrec.repro.record import write_json, write_text
 from llmrec.shards import key_of
 from llmrec.studies.answer import Answer, answer
 from llmrec.studies.budget import Costs
@@ -91,7 +91,7 @@ class Study:
         if kept_card(path / MODEL) != self.served.card:
             self.served.save(path / MODEL)
         write_json(path / RESULTS, dict(self.results))
-        write_text(path / REPORT, report_html(self))
+        write_atomic(path / REPORT, report_html(self))
         if notebook:
             execute(path)
         return path
