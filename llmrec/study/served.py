@@ -1,12 +1,14 @@
-"""A model that serves alone: the fitted model, its items and users, and a card that
-describes it.
-"""
+"""A model that serves alone: the fitted model, its items and users, and a card that describes it."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import secrets
+import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +18,18 @@ import pandas as pd
 from pandas.api import types
 from scipy import sparse
 
+from llmrec.cache import key_of, write_json
 from llmrec.data import DataError, Dataset, Split
 from llmrec.models import Recommender, top_k
-from llmrec.models.saved import SavedModelError, load, save
-from llmrec.repro.record import write_json
+from llmrec.models.saved import CONFIG, WEIGHTS, SavedModelError, load, save
 from llmrec.text import clean
 
 CARD = "card.json"
 OUTPUT = "llmrec-study"  # the folder that a study makes inside that of its tables
 TABLES = ("items", "users", "refused")
+COLUMNS = {"items": ("item", "title"), "users": ("user",), "refused": ("user", "item")}
+FILES = (CONFIG, WEIGHTS, *(f"{name}.parquet" for name in TABLES))  # beside the card
+AGAIN = "run llmrec study again"
 
 
 @dataclass(frozen=True)
@@ -81,12 +86,12 @@ class Served:
             With the range of valid ids, when there is no such user.
         """
         ids = self.users["user"].to_numpy()
-        found = np.flatnonzero(ids.astype(str) == str(user))
-        if found.size == 0:
+        codes = np.flatnonzero(ids.astype(str) == str(user))
+        if codes.size == 0:
             raise ValueError(
                 f"no user {user!r} in {self.name}: its {len(ids)} users are {ids[0]} to {ids[-1]}"
             )
-        return int(found[0])
+        return int(codes[0])
 
     def codes(self, items: Sequence[str]) -> np.ndarray:
         """Return the codes of items by their ids, in the order given.
@@ -97,13 +102,13 @@ class Served:
             When there is no such item.
         """
         ids = pd.Index(self.items["item"].astype(str))
-        found = ids.get_indexer(pd.Index([str(item) for item in items]))
-        if (found < 0).any():
-            unknown = items[int(np.argmin(found))]
+        codes = ids.get_indexer(pd.Index([str(item) for item in items]))
+        if (codes < 0).any():
+            unknown = items[int(np.argmin(codes))]
             raise ValueError(
                 f"no item {unknown!r} in {self.name}, which has {len(ids)}, such as {ids[0]}"
             )
-        return found
+        return codes
 
     def history(self, code: int) -> np.ndarray:
         """Return the items that the model knows a user to have taken."""
@@ -128,15 +133,101 @@ class Served:
         return _best(scores.astype(np.float32, copy=True), np.unique(history), k)
 
     def save(self, folder: str | Path) -> Path:
-        """Write model, tables and card; `load_served` reads them."""
-        path = save(self.model, folder)
-        for name in TABLES:
-            frame: pd.DataFrame = getattr(self, name)
-            aside = path / f".{name}.parquet"
-            frame.to_parquet(aside, index=False)
-            aside.replace(path / f"{name}.parquet")
-        write_json(path / CARD, dict(self.card))
+        """Write model, tables and card, all of them at once; `load_served` reads them.
+
+        The files are written into a folder aside, which then takes the other's place: nobody sees
+        files of two models. The card holds the sha256 of each.
+
+        Raises
+        ------
+        OSError
+            When the folder holds files that are not a saved model's: they are left alone.
+        """
+        path = Path(folder)
+        check_replaceable(path)
+        aside = _beside(path)
+        try:
+            save(self.model, aside)
+            for name in TABLES:
+                getattr(self, name).to_parquet(aside / f"{name}.parquet", index=False)
+            card = {**self.card, "files": {name: _sha256(aside / name) for name in FILES}}
+            write_json(aside / CARD, {**card, "digest": key_of(card)})
+            _take_place(aside, path)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
         return path
+
+
+def _beside(path: Path) -> Path:
+    """Return a name beside a path that nobody has and nobody can foresee."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+
+
+def _take_place(aside: Path, path: Path) -> None:
+    """Rename a folder over another; a second process may do the same at this moment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        old = _beside(path)
+        with suppress(FileNotFoundError):
+            path.rename(old)
+        try:
+            aside.rename(path)
+        except OSError:
+            if not path.exists():  # not the other process's folder in the way
+                raise
+        else:
+            return
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def check_replaceable(path: Path) -> None:
+    """Say so where a folder's place is taken by what `Served.save` did not write.
+
+    Raises
+    ------
+    OSError
+        With the name of the first such file.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise OSError(f"{path} is a link or a file: move it away, or name another folder")
+    others = {one.name for one in path.iterdir()} - {CARD, *FILES} if path.is_dir() else ()
+    if others:
+        raise OSError(
+            f"{path} holds {min(others)}, which is no part of a saved model: move it away, or name"
+            " another folder"
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def card_of(folder: Path) -> dict[str, Any]:
+    """Return the card of a saved model whose every file is the one that it was saved with.
+
+    Raises
+    ------
+    FileNotFoundError
+        When a file is absent.
+    SavedModelError
+        When one is damaged, or of another model.
+    """
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        digest = card.pop("digest")
+        files = card.pop("files")
+        whole = digest == key_of({**card, "files": files}) and {"dataset", "model"} <= set(card)
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise SavedModelError(f"{folder / CARD} is damaged or of an older llmrec: {AGAIN}") from error
+    if not whole or set(files) != set(FILES):
+        raise SavedModelError(f"{folder / CARD} is damaged: {AGAIN}")
+    for name, digest in files.items():
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder} has no {name}: {AGAIN}")
+        if _sha256(folder / name) != digest:
+            raise SavedModelError(f"{folder / name} is not the file that was saved: {AGAIN}")
+    return card
 
 
 def load_served(folder: str | Path) -> Served:
@@ -147,49 +238,36 @@ def load_served(folder: str | Path) -> Served:
     FileNotFoundError
         When a file is absent.
     SavedModelError
-        When the files do not belong together.
+        When one is damaged, or they do not belong together.
     """
     path = Path(folder)
-    path = next(
-        (p for p in (path, path / "model", path / OUTPUT / "model") if (p / CARD).is_file()),
-        path,
-    )
+    places = (path, path / "model", path / OUTPUT / "model")
+    path = next((place for place in places if (place / CARD).is_file()), path)
     if not (path / CARD).is_file():
         raise FileNotFoundError(
             f"{path} has no {CARD}: give the folder that llmrec study wrote, or its model folder"
         )
-    model = load(path)
-    tables = {}
-    for name in TABLES:
-        file = path / f"{name}.parquet"
-        if not file.is_file():
-            raise FileNotFoundError(f"{path} has no {file.name}: run llmrec study again")
-        try:
-            tables[name] = pd.read_parquet(file)
-        except (OSError, ValueError) as error:
-            raise SavedModelError(f"{file} cannot be read: run llmrec study again") from error
+    card = card_of(path)
+    try:
+        model = load(path)
+        tables = {name: pd.read_parquet(path / f"{name}.parquet") for name in TABLES}
+    except SavedModelError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise SavedModelError(f"{path} cannot be read: {AGAIN}") from error
+    for name, columns in COLUMNS.items():
+        if missing := [column for column in columns if column not in tables[name]]:
+            raise SavedModelError(f"{path}: {name}.parquet has no column {missing[0]!r}: {AGAIN}")
+    for name, column in (("items", "item"), ("users", "user")):
+        if not tables[name][column].is_unique:
+            raise SavedModelError(f"{path}: {name}.parquet holds an id twice: {AGAIN}")
     shape = (len(tables["users"]), len(tables["items"]))
     if model.seen_.shape != shape:
         raise SavedModelError(
             f"{path}: the model is made for {model.seen_.shape} users and items, the tables hold"
             f" {shape}: they are of different studies"
         )
-    try:
-        card = json.loads((path / CARD).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SavedModelError(f"{path / CARD} is damaged: run llmrec study again") from error
-    if not isinstance(card, dict) or not {"dataset", "model"} <= set(card):
-        raise SavedModelError(f"{path / CARD} names no dataset and model: run llmrec study again")
     return Served(model=model, card=card, **tables)
-
-
-def kept_card(folder: str | Path) -> Mapping[str, Any] | None:
-    """Return the card of a saved model without loading the model; None where there is none."""
-    try:
-        card = json.loads((Path(folder) / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return card if isinstance(card, dict) else None
 
 
 def check_tables(dataset: Dataset, refused: pd.DataFrame) -> None:
@@ -239,6 +317,6 @@ def _folded(model: Recommender, history: np.ndarray, n_items: int) -> np.ndarray
 
 def _best(scores: np.ndarray, hidden: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     scores[0, hidden] = -np.inf
-    items, best = top_k(scores, k)
+    items, best = top_k(scores, min(k, scores.shape[1]))
     listed = items[0] >= 0
     return items[0][listed], best[0][listed]
