@@ -1,4 +1,14 @@
-"""Losses, negative sampling, and one plain training loop with progress and early stopping."""
+"""Losses, negative sampling, and one plain training loop with progress and early stopping.
+
+All neural models take the same arguments for it, and keep the same record of it:
+
+- ``lr``, ``weight_decay``: AdamW's step and decoupled decay;
+- ``epochs``: at most this many passes over the train part, in batches of ``batch_size``;
+- ``patience``: epochs without a better recall@10 on ``split.valid`` before training stops and the
+  best epoch's parameters come back; not used when valid is empty;
+- ``seed``: of everything random: initial weights, order, dropout, held-out and negative items;
+- ``history_``, ``valid_history_``: mean loss, and valid recall@10 where there is one, an epoch.
+"""
 
 from __future__ import annotations
 
@@ -123,39 +133,17 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return gradients[0] * to_hidden, gradients[0] * to_items, None, None
 
 
-def sample_negatives(
-    users: np.ndarray, seen: sparse.csr_matrix, n: int, generator: np.random.Generator
-) -> np.ndarray:
-    """Return ``n`` items a row, drawn uniformly (with replacement) from what the user has not seen.
+class NegativeSampler:
+    """Draws items uniformly (with replacement) from what a user has not seen, without rejection.
 
-    Draws a rank among the unseen items and turns it into an item code exactly, so that no draw is
-    rejected: the ``r``-th unseen item is ``r`` plus the number of seen items before it.
+    A rank among the unseen items is drawn and turned into an item code: the ``r``-th unseen item is
+    ``r`` plus the number of seen items before it. The index is built once and serves every batch.
 
     Parameters
     ----------
-    users:
-        User codes ``(B,)``.
     seen:
         ``(n_users, n_items)``; nonzero cells are never drawn.
-    n:
-        Draws a user, at least 1.
-    generator:
-        The only source of randomness.
-
-    Returns
-    -------
-    int64 array ``(B, n)``.
-
-    Raises
-    ------
-    ValueError
-        When a user has seen the whole catalogue.
     """
-    return NegativeSampler(seen)(users, n, generator)
-
-
-class NegativeSampler:
-    """`sample_negatives` with its index built once, for use in every batch."""
 
     def __init__(self, seen: sparse.csr_matrix) -> None:
         seen = sparse.csr_matrix(seen, copy=True)
@@ -165,17 +153,26 @@ class NegativeSampler:
         self.starts = seen.indptr.astype(np.int64)
         owner = np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr))
         place = np.arange(seen.nnz) - self.starts[owner]
-        # unseen items before the t-th seen item s_t: s_t − t, not decreasing within a user
+        # Before the t-th seen item s_t (t from 0) stand s_t − t unseen ones, so the r-th unseen
+        # item has as many seen ones before it as there are t with s_t − t ≤ r. These numbers do not
+        # fall within a user, and users stand one after the other: one binary search finds them.
         self.keys = owner * (self.n_items + 1) + (seen.indices - place)
 
     def __call__(self, users: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
+        """Return ``n`` items for each user code, int64 ``(B, n)``.
+
+        Raises
+        ------
+        ValueError
+            When ``n`` is below 1 or a user has seen the whole catalogue.
+        """
         if n < 1:
-            raise ValueError(f"sample_negatives: n={n} must be at least 1")
+            raise ValueError(f"NegativeSampler: n={n} must be at least 1")
         users = np.asarray(users, np.int64)
         unseen = self.n_items - np.diff(self.starts)[users]
         if (unseen == 0).any():
             raise ValueError(
-                f"sample_negatives: user code {users[unseen == 0][0]} has seen all"
+                f"NegativeSampler: user code {users[unseen == 0][0]} has seen all"
                 f" {self.n_items} items; leave that user out"
             )
         rank = generator.integers(0, unseen[:, None], (len(users), n))

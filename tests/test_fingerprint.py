@@ -166,7 +166,7 @@ def test_an_unknown_name_is_refused(clone):
 def test_a_class_an_instance_and_its_name_are_one():
     assert code_of(EASE) == code_of(EASE(l2=3.0)) == code_of("llmrec.models.EASE")
     assert code_of(EASE) != code_of(Popularity)
-    assert code_of(EASE().score) == code_of(EASE.score) == code_of("llmrec.models.EASE")
+    assert code_of(EASE()._fit) == code_of(EASE._fit) == code_of("llmrec.models.EASE")
     assert code_of(EASE, evaluate) != code_of(EASE)
 
 

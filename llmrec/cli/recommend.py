@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy import sparse
 
 from llmrec import data, models
 from llmrec.cli import MODELS
+from llmrec.data import History
 from llmrec.models import Features, Recommender
 from llmrec.studies.served import Served, everything, load_served
 from llmrec.text import item_text
@@ -106,9 +106,7 @@ def reasons(model: Recommender, items: np.ndarray, history: np.ndarray) -> list[
     similarity these are the very terms that a score sums; popularity has none.
     """
     n, n_items = len(history), model.seen_.shape[1]
-    people = sparse.csr_matrix(  # row 0 has nothing, row 1 + r has history[r]
-        (np.ones(n, np.float32), (np.arange(1, n + 1), history)), (n + 1, n_items)
-    )
+    people = [History(history[:0]), *(History(history[[row]]) for row in range(n))]
     step = max(1, CELLS // n_items)
     scores = [model.fold_in(people[at : at + step])[:, items] for at in range(0, n + 1, step)]
     voices = np.concatenate(scores)[1:] - scores[0][0]

@@ -3,6 +3,8 @@ from .baskets import first_baskets as first_baskets
 from .dataset import Dataset as Dataset
 from .dataset import Part as Part
 from .dataset import Split as Split
+from .history import History as History
+from .history import histories_of as histories_of
 from .journey import coupon_offers as coupon_offers
 from .journey import product_types as product_types
 from .loaders import available as available

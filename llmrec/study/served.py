@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import secrets
@@ -16,19 +15,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pandas.api import types
-from scipy import sparse
 
-from llmrec.cache import key_of, write_json
-from llmrec.data import DataError, Dataset, Split
+from llmrec.cache import write_json
+from llmrec.data import DataError, Dataset, History, Split
 from llmrec.models import Recommender, top_k
-from llmrec.models.saved import CONFIG, WEIGHTS, SavedModelError, load, save
+from llmrec.models.saved import (
+    CONFIG,
+    MANIFEST,
+    WEIGHTS,
+    SavedModelError,
+    check_seal,
+    load,
+    save,
+    seal,
+)
 from llmrec.text import clean
 
 CARD = "card.json"
 OUTPUT = "llmrec-study"  # the folder that a study makes inside that of its tables
 TABLES = ("items", "users", "refused")
 COLUMNS = {"items": ("item", "title"), "users": ("user",), "refused": ("user", "item")}
-FILES = (CONFIG, WEIGHTS, *(f"{name}.parquet" for name in TABLES))  # beside the card
+FILES = (CONFIG, WEIGHTS, CARD, *(f"{name}.parquet" for name in TABLES))  # that the manifest seals
 AGAIN = "run llmrec study again"
 
 
@@ -129,14 +136,14 @@ class Served:
         NotImplementedError
             When the model cannot describe a user by a history alone.
         """
-        scores = _folded(self.model, history, len(self.items))
+        scores = self.model.fold_in([History(history)])
         return _best(scores.astype(np.float32, copy=True), np.unique(history), k)
 
     def save(self, folder: str | Path) -> Path:
         """Write model, tables and card, all of them at once; `load_served` reads them.
 
         The files are written into a folder aside, which then takes the other's place: nobody sees
-        files of two models. The card holds the sha256 of each.
+        files of two models. The manifest holds the sha256 of each.
 
         Raises
         ------
@@ -150,8 +157,8 @@ class Served:
             save(self.model, aside)
             for name in TABLES:
                 getattr(self, name).to_parquet(aside / f"{name}.parquet", index=False)
-            card = {**self.card, "files": {name: _sha256(aside / name) for name in FILES}}
-            write_json(aside / CARD, {**card, "digest": key_of(card)})
+            write_json(aside / CARD, dict(self.card))
+            seal(aside, FILES)
             _take_place(aside, path)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
@@ -191,16 +198,12 @@ def check_replaceable(path: Path) -> None:
     """
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise OSError(f"{path} is a link or a file: move it away, or name another folder")
-    others = {one.name for one in path.iterdir()} - {CARD, *FILES} if path.is_dir() else ()
+    others = {one.name for one in path.iterdir()} - {MANIFEST, *FILES} if path.is_dir() else ()
     if others:
         raise OSError(
             f"{path} holds {min(others)}, which is no part of a saved model: move it away, or name"
             " another folder"
         )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def card_of(folder: Path) -> dict[str, Any]:
@@ -213,21 +216,14 @@ def card_of(folder: Path) -> dict[str, Any]:
     SavedModelError
         When one is damaged, or of another model.
     """
+    check_seal(folder)
     try:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        digest = card.pop("digest")
-        files = card.pop("files")
-        whole = digest == key_of({**card, "files": files}) and {"dataset", "model"} <= set(card)
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise SavedModelError(f"{folder / CARD} is damaged or of an older llmrec: {AGAIN}") from error
-    if not whole or set(files) != set(FILES):
-        raise SavedModelError(f"{folder / CARD} is damaged: {AGAIN}")
-    for name, digest in files.items():
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder} has no {name}: {AGAIN}")
-        if _sha256(folder / name) != digest:
-            raise SavedModelError(f"{folder / name} is not the file that was saved: {AGAIN}")
-    return card
+        if not {"dataset", "model"} <= set(card):
+            raise ValueError("it names no dataset and model")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise SavedModelError(f"{folder / CARD} cannot be read: {AGAIN}") from error
+    return dict(card)
 
 
 def load_served(folder: str | Path) -> Served:
@@ -300,19 +296,6 @@ def _named(items: pd.DataFrame) -> pd.DataFrame:
     if "year" in named and not types.is_numeric_dtype(named["year"]):
         return named.assign(year=named["year"].map(clean))
     return named
-
-
-def _folded(model: Recommender, history: np.ndarray, n_items: int) -> np.ndarray:
-    """Return the scores of a history, the latest last; a member that reads order gets its order."""
-    shape = (1, n_items)
-    items, age = np.unique(history[::-1], return_index=True)
-    row = np.zeros(len(items), int)
-    if members := getattr(model, "members_", None):
-        seen = sparse.csr_matrix((np.ones(len(items), np.float32), (row, items)), shape, np.float32)
-        return model._fuse([_folded(one, history, n_items) for one in members.values()], seen)
-    fading = getattr(model, "recency", 1.0) if model.reads_order else 1.0
-    past = sparse.csr_matrix((np.float32(fading) ** age, (row, items)), shape, np.float32)
-    return model.fold_in(past)
 
 
 def _best(scores: np.ndarray, hidden: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
