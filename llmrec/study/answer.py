@@ -120,7 +120,9 @@ def _family(
     """
     both: dict[str, tuple[Evaluation, Evaluation]] = {}
     for key, (_, a, b, part) in asked.items():
-        sides = [evaluation(results, name, part if isinstance(part, str) else "") for name in (a, b)]
+        sides = [
+            evaluation(results, name, part if isinstance(part, str) else "") for name in (a, b)
+        ]
         if sides[0] is None or sides[1] is None:
             continue
         if not isinstance(part, str):

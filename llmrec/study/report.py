@@ -1,269 +1,172 @@
-"""The report of a study: one page that opens anywhere, without a network, and says what was
-found.
-"""
+"""The report of a study: one page that opens anywhere, and notes that the command prints too."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from llmrec.data.folder import NO_RATING, NO_ROW_EVENTS
+from llmrec.evaluation import Estimate
 from llmrec.evaluation.families import BETTER, WORSE
-from llmrec.studies import warn
-from llmrec.studies.figures import figures
-from llmrec.studies.glossary import CONTROLS, names, terms
-from llmrec.studies.html import bullets, figure, number, page, signed, table, text
-from llmrec.studies.vectors import LEXICAL, TOKENS
+from llmrec.study.answer import number, signed
+from llmrec.study.run import LEXICAL, TOKENS, WORDS
+from llmrec.study.tables import Profile
 
 if TYPE_CHECKING:
-    from llmrec.studies.study import Study
+    from matplotlib.figure import Figure as Drawing
 
-STYLE = Path(__file__).with_name("report.css")
+PAGE, NOTES = "report.html.jinja", "notes.txt.jinja"
+NO_SPACES = ("Chinese", "Japanese", "Thai")  # scripts whose words nobody can count by spaces
 KNOWS = {
     "nothing": "nothing of the user",
     "behaviour": "behaviour",
     "text": "behaviour and text",
     "control": "wrong texts",
 }
-READS = {
-    "": "–",
-    "words": "counted words",
-    "shuffled": "shuffled texts",
-    "shuffled words": "shuffled words",
-}
-SECTIONS = {
-    "answer": "The answer",
-    "where": "For which users and items",
-    "cost": "All models, and what they cost",
-    "ship": "Which model to ship",
-    "people": "A few users",
-    "tables": "Your tables",
-    "method": "How it was measured",
-    "limits": "What this study cannot say",
+READS = {"": "–", "words": WORDS, "shuffled": "shuffled texts", "shuffled words": "shuffled words"}
+MODELS = {
+    "Popularity": "best-sellers, the same for all",
+    "ItemKNN": "items that the same users took",
+    "ALS": "users and items as points of a space (matrix factorisation)",
+    "EASE": "all items predict each item, linearly",
+    "TransitionKNN": "what others took next",
+    "Bridge": "EASE’s weights, predicted from the texts",
+    "TextEASE": "EASE, drawn towards what the texts say",
+    "NeighbourBridge": "ItemKNN’s weights, predicted from the texts",
+    "TextSimilarity": "items whose texts are like the history’s",
+    "TextKNN": "items whose texts are like single items of the history",
+    "together": "two models, their scores added with learned weights",
 }
 
 
-def report_html(study: Study) -> str:
+@dataclass(frozen=True)
+class Notes:
+    """What a reader should mind: limits from the tables, failed checks, and the study's own."""
+
+    warnings: list[str]
+    failed: list[str]
+    limits: list[str]
+
+
+def notes(results: Mapping[str, Any]) -> Notes:
+    """Return the notes on a study by its results, most serious first."""
+    about = Profile(**results["profile"])
+    numbers = [repr(name) for name, holds in about.unread.items() if holds]
+    facts = {"no_row": NO_ROW_EVENTS, "no_rating": NO_RATING, "numbers": numbers}
+    facts |= {"profile": about, "spaced": about.script not in NO_SPACES}
+    told = _environment().get_template(NOTES).make_module({**results, **facts})
+    return Notes(*(str(getattr(told, name)()).splitlines() for name in Notes.__annotations__))
+
+
+def report_html(results: Mapping[str, Any], items: Sequence[object]) -> str:
     """Return the whole report as one HTML page with its figures inside.
 
-    Titles of items and everything else from the tables are escaped: they are data, not markup.
+    ``items`` are the ids of an example of ``llmrec recommend``. Titles of items and everything else
+    from the tables are escaped: they are data, not markup.
     """
-    drawn = figures(study)
-    parts = [
-        f"<h1>Does text help recognise your users’ interest? {text(study.profile.name)}</h1>",
-        f'<p class="about">{_about(study)}</p>',
-        f'<div class="answer"><p>{text(study.answer.sentence)}</p>'
-        f"<p>Model to ship: <strong>{text(study.answer.ship)}</strong>, because"
-        f" {text(study.answer.why)}.</p></div>",
-        bullets(warn.warnings(study)),
-        _contents(study),
-        _heading("answer"),
-        *_answer(study, drawn),
-        _heading("where"),
-        *_where(study, drawn),
-        _heading("cost"),
-        *_cost(study),
-        _heading("ship"),
-        *_ship(study),
-        _heading("people"),
-        *_people(study),
-        _heading("tables"),
-        *_tables(study, drawn),
-        _heading("method"),
-        *_method(study),
-        _heading("limits"),
-        bullets(warn.limits(study)),
-    ]
-    title = f"Does text help? {study.profile.name}"
-    return page(title, STYLE.read_text(encoding="utf-8"), filter(None, parts))
-
-
-def _heading(key: str) -> str:
-    return f'<h2 id="{key}">{SECTIONS[key]}</h2>'
-
-
-def _contents(study: Study) -> str:
-    links = "".join(f'<li><a href="#{key}">{name}</a></li>' for key, name in SECTIONS.items())
-    return f'<nav aria-label="Contents"><ol>{links}</ol></nav>'
-
-
-def _about(study: Study) -> str:
-    about, versions = study.profile, study.results["versions"]
+    answer, plan = results["answer"], results["plan"]
+    ranked = sorted(results["models"], key=lambda row: -row[plan["metric"]])
+    shipped = next(row for row in ranked if row["model"] == answer["ship"])
+    said = notes(results)
     return (
-        f"{about.n_events:,} events of {about.n_users:,} users on {about.n_items:,} items; "
-        f"{'quick ' if study.plan.quick else ''}study by llmrec {text(versions['llmrec'])},"
-        f" {_time(study.results['cost']['seconds'])} of computing."
+        _environment()
+        .get_template(PAGE)
+        .render(
+            results,
+            items=items,
+            warnings=said.warnings,
+            limits=said.limits,
+            figures=_figures(results, ranked),
+            metric=_label(plan["metric"]),
+            claims=_claims(answer["claims"]),
+            where=_claims(answer["where"]),
+            models=[_model(row, plan) for row in ranked],
+            model_terms=[
+                (name, what)
+                for name, what in MODELS.items()
+                if any(row["model"].startswith(name) for row in ranked)
+            ],
+            shipped_values=_values(shipped["values"]) or "nothing to tune",
+            facts=_facts(Profile(**results["profile"]), results["split"]),
+            audit_rows=[
+                [row["check"], row["split"], row["status"], row["found"], row["fix"] or "–"]
+                for row in results["audit"]
+            ],
+            lexical=plan["encoder"] in LEXICAL,
+            tokens=TOKENS[plan["quick"]],
+        )
     )
 
 
-def _answer(study: Study, drawn: Mapping[str, Any]) -> list[str]:
-    claims = study.answer.claims
-    if not claims:
-        return [figure(drawn["models"])]
-    gain = study.answer.gain
-    assert gain is not None
-    relative = gain["relative"]
-    parts = [] if relative is None else [f"{relative:+.0%} of what the best without text reaches"]
-    parts.append(
-        f"with {gain['n']:,} test users, a difference of {number(gain['detectable'])} would have"
-        " been found four times in five"
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("llmrec.study", "."),
+        autoescape=lambda name: name == PAGE,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    controls = " ".join(CONTROLS[row["part"]] for row in claims if row["part"] in CONTROLS)
+    environment.filters |= {
+        "thousands": lambda value: f"{value:,.0f}",
+        "percent": lambda value: f"{value:.0%}",
+        "short": lambda value: f"{value:g}",
+        "quoted": repr,
+        "number": number,
+        "duration": lambda seconds: (
+            f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+        ),
+    }
+    return environment
+
+
+def _claims(rows: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    verdicts = {BETTER: "yes", WORSE: "no, worse"}
     return [
-        f"<p>The difference is {'; '.join(parts)}. Both models were chosen on the validation part"
-        f" and tested once. {controls}</p>",
-        _claims("Asked of the test part", claims, study),
-        "<p>“Not shown” does not mean equal: the interval says what is still possible.</p>",
-        terms(),
-        figure(drawn["models"]),
-    ]
-
-
-def _where(study: Study, drawn: Mapping[str, Any]) -> list[str]:
-    rows = study.answer.where
-    if not rows:
-        return ["<p>No group has enough test users to be judged apart.</p>"]
-    return [
-        "<p>The same two models, compared within groups. Users are grouped by how much they took"
-        " before the test, in thirds; items by how often they were taken then: new ones never,"
-        " popular ones are the top fifth. Among items of one kind, only those are candidates.</p>",
-        figure(drawn.get("where")),
-        _claims("Gain from text by group, a family of its own", rows, study),
-    ]
-
-
-def _claims(caption: str, rows: Any, study: Study) -> str:
-    metric = study.plan.metric.replace("ndcg", "nDCG")
-    header = [
-        "question",
-        "verdict",
-        "without" if rows is study.answer.where else "compared",
-        "with",
-        "difference",
-        "interval",
-        "Holm’s p",
-        "users",
-    ]
-    said = {BETTER: "yes", WORSE: "no, worse"}
-    cells = [
-        (
+        [
             row["claim"],
-            said.get(row["verdict"], "not shown"),
+            verdicts.get(row["verdict"], "not shown"),
             number(row["before"]),
             number(row["after"]),
             signed(row["difference"]),
             f"{signed(row['low'])} to {signed(row['high'])}",
             f"{row['p_holm']:.3f}" if row["p_holm"] >= 0.001 else "< .001",
             f"{row['n']:,}",
-        )
+        ]
         for row in rows
     ]
-    return table(f"{caption}: {metric}, paired over users", header, cells, words=2)
 
 
-def _cost(study: Study) -> list[str]:
-    metric = study.plan.metric
-    rows = sorted(study.results["models"], key=lambda row: -row[metric])
-    cells = [
-        (
-            row["model"],
-            KNOWS[row["knows"]],
-            study.plan.encoder if row["reads"] == "language" else READS[row["reads"]],
-            number(row["valid"]),
-            number(row[metric]),
-            number(row["recall@10"]),
-            f"{row['fit_seconds']:.1f}",
-            f"{row['list_ms']:.1f}",
-            f"{row['mb']:.1f}",
-        )
-        for row in rows
-    ]
-    header = [
-        "model",
-        "knows",
-        "reads",
-        "valid",
-        "nDCG@10",
-        "recall@10",
-        "fit, s",
-        "list, ms",
-        "MB",
-    ]
-    best = [n for n, row in enumerate(rows) if row["model"] == study.answer.ship]
-    encode = study.results["cost"]["encode_seconds"]
-    parts = [
-        table("All models on the test part, best first", header, cells, words=3, best=best),
-        "<p>“Fit” is one training on everything before the test, “list” one user’s recommendations,"
-        " “MB” the arrays of the saved model. All on the machine of this study, whose memory held"
-        f" {study.results['cost']['peak_mb']:,.0f} MB at most.</p>",
-        names(rows),
-    ]
-    if rows[0]["model"] != study.answer.ship:
-        parts.append(
-            f"<p>The first row is not the model to ship ({text(study.answer.ship)}): models are"
-            " chosen on the validation part, and the first of many on the test is partly luck."
-            " Controls are never shipped.</p>"
-        )
-    if study.answer.with_text:
-        parts.append(
-            f"<p>Reading {study.profile.n_items:,} items took the language model"
-            f" {_time(encode)} here (less where its cache knew them). Serving needs none of it.</p>"
-        )
-    if study.results["failed"]:
-        failed = (f"{name}: {said}" for name, said in study.results["failed"].items())
-        parts += ["<p>Could not be fitted:</p>", bullets(failed)]
-    return parts
-
-
-def _ship(study: Study) -> list[str]:
-    row = study.table.loc[study.answer.ship]
-    values = ", ".join(f"{name} = {value}" for name, value in row["values"].items())
-    user = study.served.users["user"].iloc[0]
+def _model(row: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
     return [
-        f"<p><strong>{text(study.answer.ship)}</strong>: {text(study.answer.why)}. The saved model"
-        " was fitted again, with the same values, on all events, the test part included."
-        f" {text(values)}.</p>",
-        "<p>The folder <code>model/</code> beside this page holds it, as safetensors and JSON, with"
-        " the tables that it needs, and serves alone:</p>",
-        f"<pre>llmrec recommend --model model --user {text(user)}\n"
-        f"llmrec recommend --model model --items {text(_some_items(study))}</pre>",
-        "<p>Show best-sellers to somebody without any history: no model here knows more.</p>",
+        row["model"],
+        KNOWS[row["knows"]],
+        plan["encoder"] if row["reads"] == "language" else READS[row["reads"]],
+        *(number(row[key]) for key in ("valid", plan["metric"], "recall@10")),
+        *(f"{row[key]:.1f}" for key in ("fit_seconds", "list_ms", "mb")),
     ]
 
 
-def _some_items(study: Study) -> str:
-    return " ".join(map(str, study.served.items["item"].head(2)))
+def _values(values: Mapping[str, Any]) -> str:
+    """Return tuned values, or the weights of joined models, in words."""
+    flat = values.get("weights", values)
+    return ", ".join(
+        f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}"
+        for name, value in flat.items()
+    )
 
 
-def _people(study: Study) -> list[str]:
-    people = study.results["users"]
-    parts = [
-        "<p>Users drawn by chance, one of each length of history. The list is what"
-        f" {text(study.answer.ship)} would have shown before the test began; a tick marks what was"
-        " then really taken.</p>"
-    ]
-    for person in people:
-        history = "".join(f"<li>{text(title)}</li>" for title in person["history"])
-        taken = "".join(f"<li>{text(title)}</li>" for title in person["taken"])
-        listed = "".join(
-            f"<li>{'<strong>✓ ' if one['taken'] else ''}{text(one['title'])}"
-            f"{'</strong>' if one['taken'] else ''}</li>"
-            for one in person["list"]
-        )
-        parts.append(
-            f"<h3>User {text(person['user'])}</h3>\n<div class='people'>\n"
-            f"<div><h4>Took before ({person['n_history']:,}), latest first</h4>"
-            f"<ul>{history}</ul></div>\n"
-            f"<div><h4>Would have been shown</h4><ol>{listed}</ol></div>\n"
-            f"<div><h4>Then took ({person['n_taken']:,})</h4><ul>{taken}</ul></div>\n</div>"
-        )
-    return parts
-
-
-def _tables(study: Study, drawn: Mapping[str, Any]) -> list[str]:
-    about, split = study.profile, study.results["split"]
+def _facts(about: Profile, split: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what stands in the table of the tables."""
+    words = f", {about.median_words:g} words in the median" if about.script not in NO_SPACES else ""
     facts = [
         ("events that count", f"{about.n_events:,} ({about.feedback})"),
+        ("time", f"{about.first} to {about.last}" if about.dated else ""),
         ("users", f"{about.n_users:,}, {about.one_event_users:,} of them with one item"),
         ("items", f"{about.n_items:,}, {about.never_taken:,} of them never taken"),
         ("filled cells of the table", f"{about.density:.2%}"),
@@ -271,83 +174,109 @@ def _tables(study: Study, drawn: Mapping[str, Any]) -> list[str]:
         ("choices on the most popular fifth of the items", f"{about.hot_share:.0%}"),
         ("test events on items that were new", f"{split['new_items']:.1%}"),
         ("text columns", ", ".join(about.columns)),
-        ("items with a text", f"{about.with_text:.1%}, {about.median_words:g} words in the median"),
+        ("items with a text", f"{about.with_text:.1%}{words}"),
         ("scripts", _shares(about.scripts) or "no letters"),
-        ("languages, by their small words", _shares(about.languages) or "not clear"),
     ]
-    if about.dated:
-        facts.insert(1, ("time", f"{about.first} to {about.last}"))
-    done = [f"{n:,} {reason}" for reason, n in about.dropped.items()]
-    done += [f"column {name!r} is not read: {why}" for name, why in about.not_text.items()]
-    done += [
-        f"column {name!r} of the interactions is not read: {'numbers' if number else 'no numbers'}"
-        for name, number in about.unread.items()
-    ]
-    return [
-        table("Your tables in short", ["what", "value"], facts, words=2),
-        bullets(done),
-        figure(drawn["tail"]),
-        figure(drawn["histories"]),
-    ]
+    if about.script == "Latin":  # the small words are all of languages that write it
+        facts.append(("languages, by their small words", _shares(about.languages) or "not clear"))
+    return [fact for fact in facts if fact[1]]
 
 
-def _method(study: Study) -> list[str]:
-    plan, split = study.plan, study.results["split"]
-    lines = [
-        f"The split is {'by time' if plan.split == 'time' else 'at random within each user'}:"
-        f" {plan.why_split}. {split['train']:,} events to learn from, {split['test']:,} to test.",
-        f"Every model had {plan.trials} trials, those without text too, on {split['tuning']:,}"
-        " events before a validation part; best-sellers have nothing to tune.",
-        f"Models are ranked by {plan.metric.replace('ndcg', 'nDCG')} over the whole catalogue,"
-        " without what the user had before; ties count in expectation.",
-        f"{_users(split)} have a past and something new to find."
-        + (f" {split['newcomers']:,} have no past and are left out." if split["newcomers"] else ""),
-        *(_reading(study) if study.answer.with_text else ()),
-        *(
-            [f"{split['refused']:,} pairs refused before the test are hidden in it."]
-            if split["refused"]
-            else []
-        ),
-        "Intervals are bootstrap intervals over users, widened so that all rows of one table hold"
-        " at once; p-values are corrected by Holm’s method.",
-        *(f"{name} does not take part: {why}." for name, why in plan.left_out.items()),
-    ]
-    audit = study.results["audit"]
-    failed = any(row["status"] == "failure" for row in audit)
-    rows = [
-        (row["check"], row["split"], row["status"], row["found"], row["mend"] or "–")
-        for row in audit
-    ]
-    header = ["check", "split", "status", "found", "mend"]
-    return [
-        bullets(lines),
-        f"<p>The audit of the splits <strong>{'failed' if failed else 'passed'}</strong>.</p>",
-        table(
-            "Audit of both splits; of the one to tune on, valid is the test", header, rows, words=5
-        ),
-    ]
+def _shares(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share >= 0.005)
 
 
-def _users(split: Mapping[str, Any]) -> str:
-    if split["users"] == split["able"]:
-        return f"{split['users']:,} test users"
-    return f"{split['users']:,} test users, drawn from {split['able']:,} that"
+# --- figures --------------------------------------------------------------------------------------
 
 
-def _reading(study: Study) -> list[str]:
-    plan = study.plan
-    words = f"Counted words are TF-IDF of the {plan.words:,} most frequent."
-    if plan.encoder in LEXICAL:
-        return [f"Items are read by {plan.encoder}, which only counts words."]
-    return [
-        f"Items are read by {plan.encoder}, {TOKENS[plan.quick]} tokens of each text at most."
-        f" {words}"
-    ]
+def _figures(results: Mapping[str, Any], ranked: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """Return ``address, alt, caption`` of each figure; captions carry the message."""
+    from llmrec.plots import interval_plot, use_style
+
+    use_style()
+    about, split, answer = Profile(**results["profile"]), results["split"], results["answer"]
+    metric = results["plan"]["metric"]
+    out = {}
+    estimates = {
+        row["model"]: Estimate(row[metric], row[f"{metric} low"], row[f"{metric} high"], 1)
+        for row in ranked
+    }
+    families = {row["model"]: _family(row) for row in ranked}
+    drawing, _ = interval_plot(estimates, families=families, xlabel=_label(metric))
+    drawn = f" (drawn from {split['able']:,})" if split["able"] > split["users"] else ""
+    caption = (
+        f"{ranked[0]['model']} reaches the highest mean over {split['users']:,} test users{drawn}."
+        " Bars are 95 % intervals of each mean; whether two models differ is read from the paired"
+        " comparison, not from bars that overlap. Blue: behaviour only. Orange: reads text. Green:"
+        " both, joined. Purple: best-sellers. Grey: the control with shuffled texts."
+    )
+    means = "; ".join(f"{name} {one.value:.3f}" for name, one in estimates.items())
+    out["models"] = _figure(drawing, caption, f"{_label(metric)} by model: {means}.")
+
+    rows = [row for row in answer["where"] if row["b"] == answer["without"]]
+    if rows:
+        estimates = {
+            row["claim"]: Estimate(row["difference"], row["low"], row["high"], row["n"])
+            for row in rows
+        }
+        label = f"gain in {_label(metric)} from text"
+        line = ("no gain", 0.0)
+        drawing, _ = interval_plot(estimates, xlabel=label, reference=line, spec="+.3f")
+        better = [row["claim"] for row in rows if row["low"] > 0]
+        worse = [row["claim"] for row in rows if row["high"] < 0]
+        message = f"Text helps {', '.join(better)}" if better else "In no group is a gain shown"
+        message += f"; it is worse for {', '.join(worse)}" if worse else ""
+        caption = (
+            f"{message}. Difference between the best model with text and the best without, by group"
+            " of users and of items; the intervals hold for all groups at once."
+        )
+        gains = "; ".join(f"{name} {one.value:+.3f}" for name, one in estimates.items())
+        out["where"] = _figure(drawing, caption, f"Gain from text by group: {gains}.")
+
+    at = np.linspace(0, 100, len(about.tail))
+    drawing, ax = _axes()
+    ax.plot(at, 100 * np.array(about.tail))
+    ax.plot([0, 100], [0, 100], ls=(0, (4, 3)), lw=1.2, color="#57606A")
+    ax.set(xlabel="% of the items taken, most popular first", ylabel="% of choices")
+    caption = f"The most popular fifth of the items has {about.hot_share:.0%} of all choices."
+    alt = f"Share of choices on the most popular items: {caption} The dashed line: all equal."
+    out["tail"] = _figure(drawing, caption, alt)
+
+    drawing, ax = _axes()
+    ax.step(at, about.histories, where="mid")
+    ax.set(xlabel="% of the users, shortest history first", ylabel="distinct items", yscale="log")
+    caption = (
+        f"The median user took {about.median_history:g} distinct items, the busiest"
+        f" {max(about.histories):g}."
+    )
+    out["histories"] = _figure(drawing, caption, f"Length of histories. {caption}")
+    return out
 
 
-def _shares(scripts: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {share:.0%}" for name, share in scripts.items() if share >= 0.005)
+def _axes() -> tuple[Drawing, Any]:
+    from matplotlib import pyplot as plt
+
+    return plt.subplots(figsize=(6.4, 3.4))
 
 
-def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+def _figure(drawing: Drawing, caption: str, alt: str) -> dict[str, str]:
+    """Return a figure as SVG inside a data address, which needs no file beside the page."""
+    from matplotlib import pyplot as plt
+
+    out = io.BytesIO()
+    with plt.rc_context({"svg.fonttype": "path"}):  # looks the same without the fonts
+        drawing.savefig(out, format="svg", metadata={"Date": None})
+    plt.close(drawing)
+    address = f"data:image/svg+xml;base64,{base64.b64encode(out.getvalue()).decode()}"
+    return {"address": address, "alt": alt, "caption": caption}
+
+
+def _family(row: Mapping[str, Any]) -> str:
+    """Return the colour's name in `llmrec.plots.FAMILIES`."""
+    if row["knows"] == "text" and "weights" in row["values"]:
+        return "both"
+    return {"nothing": "popularity", "behaviour": "id"}.get(row["knows"], row["knows"])
+
+
+def _label(metric: str) -> str:
+    return metric.replace("ndcg", "nDCG")

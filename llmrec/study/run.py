@@ -1,4 +1,4 @@
-"""Tune, fit and judge every candidate of a plan, with the same budget, one finished step at a time."""
+"""Tune, fit and judge every candidate of a plan, with the same budget, step by step."""
 
 from __future__ import annotations
 
@@ -182,9 +182,7 @@ class Steps:
         self._bar = tqdm(total=total, desc="study", disable=None, dynamic_ncols=True, unit="step")
         self._done, self._total = 0, total
 
-    def __call__(
-        self, name: str, make: Callable[[], Any], *depends: Any, keep: bool = True
-    ) -> Any:
+    def __call__(self, name: str, make: Callable[[], Any], *depends: Any, keep: bool = True) -> Any:
         """Return what ``make()`` returns, or returned in an earlier run with equal ``depends``.
 
         With ``keep`` it is JSON and kept; else it may be anything, and is made each time.

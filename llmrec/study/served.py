@@ -1,4 +1,4 @@
-"""A model that serves alone: the fitted model, its items and users, and a card that describes it."""
+"""A model that serves alone: fitted, with its items and users and a card that describes it."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ TABLES = ("items", "users", "refused")
 COLUMNS = {"items": ("item", "title"), "users": ("user",), "refused": ("user", "item")}
 FILES = (CONFIG, WEIGHTS, CARD, *(f"{name}.parquet" for name in TABLES))  # that the manifest seals
 AGAIN = "run llmrec study again"
+REASONS = 3
+CELLS = 4_000_000  # scores held at once
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Served:
             {"user": users["user"].iloc[:0], "item": dataset.items["item"].iloc[:0]}
         )
         hidden = none if refused is None else refused[["user", "item"]]
-        return cls(model, _named(dataset.items), users, hidden, card or {})
+        return cls(model, served_items(dataset), users, hidden, card or {})
 
     @property
     def name(self) -> str:
@@ -138,6 +140,24 @@ class Served:
         """
         scores = self.model.fold_in([History(history)])
         return _best(scores.astype(np.float32, copy=True), np.unique(history), k)
+
+    def reasons(self, items: np.ndarray, history: np.ndarray) -> list[list[int]]:
+        """Return for each item what of the history speaks for it most, best first, three at most.
+
+        An item ``j`` of the history speaks for ``i`` by what the model would score ``i`` for
+        somebody who has only ``j``, above its score for somebody who has nothing. For EASE, ItemKNN
+        and text similarity these are the very terms that a score sums; popularity has none.
+        """
+        people = [History(history[:0]), *(History(history[[row]]) for row in range(len(history)))]
+        step = max(1, CELLS // len(self.items))
+        blocks = [people[at : at + step] for at in range(0, len(people), step)]
+        scores = np.concatenate([self.model.fold_in(block)[:, items] for block in blocks])
+        voices = scores[1:] - scores[0]
+        best = np.argsort(-voices, axis=0, kind="stable")[:REASONS]
+        return [
+            [int(history[row]) for row in rows if voices[row, column] > 0]
+            for column, rows in enumerate(best.T)
+        ]
 
     def save(self, folder: str | Path) -> Path:
         """Write model, tables and card, all of them at once; `load_served` reads them.
@@ -275,7 +295,7 @@ def check_tables(dataset: Dataset, refused: pd.DataFrame) -> None:
         When one of them cannot be written as Parquet.
     """
     users = pd.DataFrame({"user": dataset.user_ids})
-    frames = {"items": _named(dataset.items), "users": users, "refused": refused}
+    frames = {"items": served_items(dataset), "users": users, "refused": refused}
     for name, frame in frames.items():
         try:
             frame.to_parquet(io.BytesIO(), index=False)
@@ -290,12 +310,13 @@ def everything(dataset: Dataset) -> Split:
     return Split(dataset, "everything", 0, events, none, none, history=events)
 
 
-def _named(items: pd.DataFrame) -> pd.DataFrame:
+def served_items(dataset: Dataset) -> pd.DataFrame:
     """Return what a list needs of the items: further columns may be large, or of mixed types."""
-    named = items[[name for name in ("item", "title", "year") if name in items.columns]]
-    if "year" in named and not types.is_numeric_dtype(named["year"]):
-        return named.assign(year=named["year"].map(clean))
-    return named
+    items = dataset.items
+    items = items[[name for name in ("item", "title", "year") if name in items.columns]]
+    if "year" in items and not types.is_numeric_dtype(items["year"]):
+        return items.assign(year=items["year"].map(clean))
+    return items
 
 
 def _best(scores: np.ndarray, hidden: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

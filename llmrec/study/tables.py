@@ -1,4 +1,4 @@
-"""Anybody's tables before a study: which events count, which columns are text, what they are like."""
+"""Tables before a study: which events count, which columns are text, what they are like."""
 
 from __future__ import annotations
 
