@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import yaml
+from llmrec.cli.tune import TEMPLATES
 
 from llmrec import cli, tuning
 from llmrec.cli import main
-from llmrec.cli.tune import TEMPLATES
 from llmrec.tuning import REGIMES
 
 SMALL = {"Popularity": {}, "EASE": {"l2": {"low": 1.0, "high": 1000.0, "log": True}}}
