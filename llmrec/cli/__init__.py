@@ -14,12 +14,13 @@ import typer
 from llmrec import __version__
 
 if TYPE_CHECKING:
-    from llmrec.fetch import Source
+    from llmrec.fetch.store import Status
 
 __all__ = ["main"]
 
 DEBUG_VARIABLE = "LLMREC_DEBUG"
 MODELS = ("ease", "als", "itemknn", "popularity", "text", "two-tower")
+INTERRUPTED = 130  # what typer makes of Ctrl-C
 MANY = ("--columns", "--items", "--models")  # options with several values: --items 17 4 99
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
@@ -31,6 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 Profile = Annotated[Literal["book", "smoke", "full"], typer.Option()]
+Regime = Annotated[Literal["warm", "cold-items"], typer.Option()]
 Only = Annotated[
     list[str] | None, typer.Option(metavar="NN", help="a chapter, such as 04; repeatable")
 ]
@@ -47,10 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words or bool(os.environ.get(DEBUG_VARIABLE))
     words = [word for word in words if word != "--debug"]
     try:
-        return int(app(words, prog_name="llmrec", standalone_mode=False) or 0)
-    except (KeyboardInterrupt, typer.Abort):
-        show("llmrec: stopped; what is finished is kept", error=True)
-        return 130
+        code = int(app(words, prog_name="llmrec", standalone_mode=False) or 0)
     except typer.TyperException as error:  # a wrong command line
         show(f"llmrec: error: {error.format_message()}", error=True)
         return 2
@@ -59,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         show(f"llmrec: error: {_one_line(error)}", error=True)
         return 2
+    if code == INTERRUPTED:
+        show("llmrec: stopped; what is finished is kept", error=True)
+    return code
 
 
 def show(line: str, *, error: bool = False) -> None:
@@ -265,7 +267,7 @@ def status() -> int:
     return 0
 
 
-def _show_sources(sources: Sequence[Source]) -> None:
+def _show_sources(sources: Sequence[Status]) -> None:
     for source in sources:
         here = "here" if source.present else "absent"
         print(f"{here:<7} {source.name:<17} {source.size / 1e6:6.1f} MB  {source.title}")
@@ -346,7 +348,7 @@ def study(
 @app.command()
 def tune(
     dataset: Annotated[str, typer.Option(help="a name, or a folder of your own")] = "ml-100k",
-    regime: Annotated[Literal["warm", "cold-items"], typer.Option()] = "warm",
+    regime: Regime = "warm",
     models: Annotated[
         list[str] | None, typer.Option(metavar="NAME...", help="default: all")
     ] = None,

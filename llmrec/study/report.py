@@ -58,7 +58,7 @@ def notes(results: Mapping[str, Any]) -> Notes:
     """Return the notes on a study by its results, most serious first."""
     about = Profile(**results["profile"])
     numbers = [repr(name) for name, holds in about.unread.items() if holds]
-    facts = {"no_row": NO_ROW_EVENTS, "no_rating": NO_RATING, "numbers": numbers}
+    facts: dict[str, Any] = {"no_row": NO_ROW_EVENTS, "no_rating": NO_RATING, "numbers": numbers}
     facts |= {"profile": about, "spaced": about.script not in NO_SPACES}
     told = _environment().get_template(NOTES).make_module({**results, **facts})
     return Notes(*(str(getattr(told, name)()).splitlines() for name in Notes.__annotations__))

@@ -10,7 +10,6 @@ import sys
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
-from llmrec.study.served import everything
 
 from llmrec.cli import main
 from llmrec.data import Dataset
@@ -18,6 +17,7 @@ from llmrec.models import ALS, Recommender
 from llmrec.study import Served, load_served, load_study, study
 from llmrec.study.report import notes
 from llmrec.study.run import Steps
+from llmrec.study.served import everything
 
 
 @pytest.mark.parametrize("name", ["shop", "cinema", "library"])
