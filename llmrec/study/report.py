@@ -15,8 +15,9 @@ from llmrec.data.folder import NO_RATING, NO_ROW_EVENTS
 from llmrec.evaluation import Estimate
 from llmrec.evaluation.families import BETTER, WORSE
 from llmrec.study.answer import number, signed
-from llmrec.study.run import LEXICAL, TOKENS, WORDS
+from llmrec.study.run import WORDS
 from llmrec.study.tables import Profile
+from llmrec.study.vectors import LEXICAL, TOKENS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing

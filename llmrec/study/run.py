@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,12 @@ import numpy as np
 from tqdm import tqdm
 
 from llmrec.cache import Cache, key_of
-from llmrec.encoders import Encoder, ShuffledEncoder, get_encoder
 from llmrec.evaluation import audit, evaluate, slices
 from llmrec.fingerprint import code_of
-from llmrec.models import Ensemble, Features, Recommender, top_k
+from llmrec.models import Ensemble, Recommender, top_k
 from llmrec.models.saved import size
 from llmrec.study.plan import Candidate, Knows, Plan, Reads, Splits
-from llmrec.study.tables import countable
+from llmrec.study.vectors import LEXICAL, Vectors
 from llmrec.tuning import model_of, tune
 
 K = 10
@@ -29,9 +28,6 @@ PARTS = ("cold", "warm", "hot")  # items of `slices`
 EXAMPLES = ("short", "medium", "long")  # users of `slices`
 WORDS, SHUFFLED = "TF-IDF", "texts shuffled"
 BOTH = "together, without text", "together, with text"
-LEXICAL = ("tfidf", "bm25", "hash")
-TOKENS = {True: 48, False: 256}  # read of each text, quick or not
-KEPT_ITEMS = 20_000  # with more, one kind of vectors is held at a time
 
 
 @dataclass
@@ -83,65 +79,6 @@ class Results:
         self.tuned[candidate.name] = chosen
         if "error" not in chosen:
             self.candidates.append(candidate)
-
-
-class Vectors:
-    """Item vectors by what they read, each made once and when it is first asked for.
-
-    Parameters
-    ----------
-    texts:
-        One an item.
-    encoder:
-        Name, folder or hub id of the language model, as in `get_encoder`.
-    words:
-        Most words that TF-IDF counts.
-    quick:
-        Cut texts earlier.
-    seed:
-        Of the shuffling.
-    """
-
-    def __init__(self, texts: list[str], encoder: str, words: int, quick: bool, seed: int) -> None:
-        self.texts, self.encoder, self.words = texts, encoder, words
-        self.quick, self.seed = quick, seed
-        self._made: dict[str, Features] = {}
-
-    @property
-    def lexical(self) -> bool:
-        """Whether the "language model" only counts words, so that TF-IDF is no control of it."""
-        return self.encoder in LEXICAL
-
-    @property
-    def fingerprint(self) -> str:
-        """What pins the language model's vectors: weights, pooling, precision, length."""
-        return self.language_model.fingerprint
-
-    def features(self, reads: Reads) -> Features | None:
-        """Return the vectors that a candidate reads, None for ``""``."""
-        if not reads:
-            return None
-        if reads not in self._made:
-            if self._made and len(self.texts) > KEPT_ITEMS:
-                self._made.clear()  # they can be made again
-            counts = self.lexical or "words" in reads
-            texts = countable(self.texts) if counts else self.texts
-            encoder = self.language_model
-            if "words" in reads:
-                encoder = get_encoder("tfidf", corpus=texts, max_features=self.words)
-            if "shuffled" in reads:
-                encoder = ShuffledEncoder(encoder, self.seed)
-            self._made[reads] = Features(items=encoder.encode(texts))
-        return self._made[reads]
-
-    @cached_property
-    def language_model(self) -> Encoder:
-        """What reads the texts."""
-        if self.lexical:
-            return get_encoder(self.encoder, corpus=countable(self.texts))
-        if self.encoder == "random":
-            return get_encoder(self.encoder)
-        return get_encoder(self.encoder, max_length=TOKENS[self.quick])
 
 
 class Steps:

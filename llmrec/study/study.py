@@ -21,7 +21,7 @@ from llmrec.data import Dataset
 from llmrec.study.answer import Answer, answer, people, row_of, split_facts
 from llmrec.study.plan import Candidate, Plan, Splits, first_split, make_plan, make_splits
 from llmrec.study.report import report_html
-from llmrec.study.run import Results, Steps, Vectors, build, code, run, steps_of
+from llmrec.study.run import Results, Steps, build, code, run, steps_of
 from llmrec.study.served import (
     Served,
     card_of,
@@ -32,6 +32,7 @@ from llmrec.study.served import (
     served_items,
 )
 from llmrec.study.tables import Profile, Tables, prepare, profile
+from llmrec.study.vectors import Vectors
 
 RESULTS, REPORT, MODEL, STATE = "results.json", "report.html", "model", "state.sqlite"
 

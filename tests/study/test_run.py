@@ -14,8 +14,9 @@ from llmrec.data import DataError, Dataset
 from llmrec.models import Ensemble, ItemKNN, Popularity, TransitionKNN
 from llmrec.study import Candidate, Served, load_study, served, study
 from llmrec.study.report import notes, report_html
-from llmrec.study.run import BOTH, SHUFFLED, Results, Vectors, choose, steps_of
+from llmrec.study.run import BOTH, SHUFFLED, Results, choose, steps_of
 from llmrec.study.served import check_tables, everything
+from llmrec.study.vectors import Vectors
 
 
 def decided(values, lexical=False):
