@@ -190,86 +190,52 @@ def _shares(shares: Mapping[str, float]) -> str:
 # --- figures --------------------------------------------------------------------------------------
 
 
-def _figures(results: Mapping[str, Any], ranked: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
-    """Return ``address, alt, caption`` of each figure; captions carry the message."""
+def _figures(results: Mapping[str, Any], ranked: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return data addresses of SVGs, which need no file beside the page, and what they show."""
+    from matplotlib import pyplot as plt
+
     from llmrec.plots import interval_plot, use_style
 
     use_style()
-    about, split, answer = Profile(**results["profile"]), results["split"], results["answer"]
-    metric = results["plan"]["metric"]
-    out = {}
-    estimates = {
+    about, metric = results["profile"], results["plan"]["metric"]
+    means = {
         row["model"]: Estimate(row[metric], row[f"{metric} low"], row[f"{metric} high"], 1)
         for row in ranked
     }
     families = {row["model"]: _family(row) for row in ranked}
-    drawing, _ = interval_plot(estimates, families=families, xlabel=_label(metric))
-    drawn = f" (drawn from {split['able']:,})" if split["able"] > split["users"] else ""
-    caption = (
-        f"{ranked[0]['model']} reaches the highest mean over {split['users']:,} test users{drawn}."
-        " Bars are 95 % intervals of each mean; whether two models differ is read from the paired"
-        " comparison, not from bars that overlap. Blue: behaviour only. Orange: reads text. Green:"
-        " both, joined. Purple: best-sellers. Grey: the control with shuffled texts."
-    )
-    means = "; ".join(f"{name} {one.value:.3f}" for name, one in estimates.items())
-    out["models"] = _figure(drawing, caption, f"{_label(metric)} by model: {means}.")
-
-    rows = [row for row in answer["where"] if row["b"] == answer["without"]]
+    out: dict[str, Any] = {"means": means, "gains": {}}
+    drawing, _ = interval_plot(means, families=families, xlabel=_label(metric))
+    out["models"] = _address(drawing)
+    rows = [row for row in results["answer"]["where"] if row["b"] == results["answer"]["without"]]
     if rows:
-        estimates = {
+        out["gains"] = {
             row["claim"]: Estimate(row["difference"], row["low"], row["high"], row["n"])
             for row in rows
         }
-        label = f"gain in {_label(metric)} from text"
-        line = ("no gain", 0.0)
-        drawing, _ = interval_plot(estimates, xlabel=label, reference=line, spec="+.3f")
-        better = [row["claim"] for row in rows if row["low"] > 0]
-        worse = [row["claim"] for row in rows if row["high"] < 0]
-        message = f"Text helps {', '.join(better)}" if better else "In no group is a gain shown"
-        message += f"; it is worse for {', '.join(worse)}" if worse else ""
-        caption = (
-            f"{message}. Difference between the best model with text and the best without, by group"
-            " of users and of items; the intervals hold for all groups at once."
-        )
-        gains = "; ".join(f"{name} {one.value:+.3f}" for name, one in estimates.items())
-        out["where"] = _figure(drawing, caption, f"Gain from text by group: {gains}.")
-
-    at = np.linspace(0, 100, len(about.tail))
-    drawing, ax = _axes()
-    ax.plot(at, 100 * np.array(about.tail))
+        label, line = f"gain in {_label(metric)} from text", ("no gain", 0.0)
+        drawing, _ = interval_plot(out["gains"], xlabel=label, reference=line, spec="+.3f")
+        out["where"] = _address(drawing)
+    at = np.linspace(0, 100, len(about["tail"]))
+    drawing, ax = plt.subplots(figsize=(6.4, 3.4))
+    ax.plot(at, 100 * np.array(about["tail"]))
     ax.plot([0, 100], [0, 100], ls=(0, (4, 3)), lw=1.2, color="#57606A")
     ax.set(xlabel="% of the items taken, most popular first", ylabel="% of choices")
-    caption = f"The most popular fifth of the items has {about.hot_share:.0%} of all choices."
-    alt = f"Share of choices on the most popular items: {caption} The dashed line: all equal."
-    out["tail"] = _figure(drawing, caption, alt)
-
-    drawing, ax = _axes()
-    ax.step(at, about.histories, where="mid")
+    out["tail"] = _address(drawing)
+    drawing, ax = plt.subplots(figsize=(6.4, 3.4))
+    ax.step(at, about["histories"], where="mid")
     ax.set(xlabel="% of the users, shortest history first", ylabel="distinct items", yscale="log")
-    caption = (
-        f"The median user took {about.median_history:g} distinct items, the busiest"
-        f" {max(about.histories):g}."
-    )
-    out["histories"] = _figure(drawing, caption, f"Length of histories. {caption}")
+    out["histories"] = _address(drawing)
     return out
 
 
-def _axes() -> tuple[Drawing, Any]:
-    from matplotlib import pyplot as plt
-
-    return plt.subplots(figsize=(6.4, 3.4))
-
-
-def _figure(drawing: Drawing, caption: str, alt: str) -> dict[str, str]:
-    """Return a figure as SVG inside a data address, which needs no file beside the page."""
+def _address(drawing: Drawing) -> str:
     from matplotlib import pyplot as plt
 
     out = io.BytesIO()
     with plt.rc_context({"svg.fonttype": "path"}):  # looks the same without the fonts
         drawing.savefig(out, format="svg", metadata={"Date": None})
     plt.close(drawing)
-    address = f"data:image/svg+xml;base64,{base64.b64encode(out.getvalue()).decode()}"
-    return {"address": address, "alt": alt, "caption": caption}
+    return f"data:image/svg+xml;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 def _family(row: Mapping[str, Any]) -> str:
