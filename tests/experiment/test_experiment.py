@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from experiment.worlds import LOG, Judge, Placed, bare_run, new_items, taste_world
+from scipy import stats
 
 import llmrec.experiment
 import llmrec.experiment.contrasts
@@ -250,6 +251,31 @@ def test_the_opponent_is_chosen_on_validation_even_if_test_says_otherwise(split_
     assert experiment.contrast("b", "best id").b == "a"
 
 
+def test_a_baseline_may_be_the_opponent(split_of):
+    values = levels(a=0.5, b=0.4, part="valid")
+    arms = [
+        replace(arm, kind=kind) for arm, kind in zip(two_arms(), ("baseline", "id"), strict=True)
+    ]
+    experiment = Experiment([], arms, [bare_run(split_of, 0)], judge=Judge(values)).choose()
+    assert experiment.best_of("id") == "a"
+
+
+def test_a_level_over_runs_has_students_interval(split_of):
+    runs, values = [bare_run(split_of, seed) for seed in range(3)], levels()
+    one = Experiment(runs, two_arms(), judge=Judge(values)).run().level("a")
+    truth = stats.ttest_1samp([values["a", seed, "test"].mean() for seed in range(3)], 0)
+    bounds = truth.confidence_interval(0.95)
+    assert (one.low, one.high) == pytest.approx((bounds.low, bounds.high))
+    assert one.n == 3
+
+
+def test_what_the_cache_gives_back_is_what_was_measured(personal):
+    runs = [new_items(*personal, seed) for seed in range(2)]
+    tables = [Experiment(runs, line_up()).run().table() for _ in range(2)]
+    assert tables[1].equals(tables[0])
+    assert tables[1].loc["bridge: one list", "value"] < tables[1].loc["bridge", "value"]
+
+
 def test_draws_of_one_unit_count_as_one_run(split_of):
     values, truth = levels(runs=4), {}
     runs = [replace(bare_run(split_of, seed), unit=f"cut {seed // 2}") for seed in range(4)]
@@ -319,6 +345,10 @@ def test_levels_contrasts_and_choices_are_recorded(split_of):
     assert (value, kind) == (one.low, "difference")
     assert 0 < tolerance <= (one.low - 0.05) / 2
     assert kept["ch99.x.a_b.difference"][2] == pytest.approx(one.error / 2)
+    experiment.record("ch99.y", record, tolerance=1.0)  # too wide for a level or a bound
+    found.record("ch99.y", record, tolerance=1.0)
+    assert kept["ch99.y.b.ndcg10"][2] == pytest.approx(experiment.level("b").value / 2)
+    assert kept["ch99.y.a_b.low"][2] == pytest.approx((one.low - 0.05) / 2)
 
 
 def test_figures_draw_what_the_tables_say(personal):
