@@ -31,13 +31,8 @@ from llmrec.data import Split
 def bce_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean binary cross-entropy of logits: ``−y log σ(z) − (1−y) log(1−σ(z))``.
 
-    Use it when each (user, item) pair carries its own label. It takes logits, not probabilities:
-    ``softplus(z) − y z`` is the same number without overflow.
-
-    Parameters
-    ----------
-    logits, labels:
-        Of one shape; labels in [0, 1].
+    Use it when each (user, item) pair carries its own label, in [0, 1]. It takes logits, not
+    probabilities: ``softplus(z) − y z`` is the same number without overflow.
 
     Examples
     --------
@@ -50,16 +45,8 @@ def bce_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def bpr_loss(positive: Tensor, negative: Tensor) -> Tensor:
     """Return the mean pairwise loss ``−log σ(s⁺ − s⁻)`` of taken against sampled items.
 
-    Use it when only the order matters: adding a constant to a user's scores changes nothing.
-
-    Parameters
-    ----------
-    positive, negative:
-        Scores that broadcast against each other, such as ``(B, 1)`` and ``(B, n)``.
-
-    Notes
-    -----
-    Rendle et al., UAI 2009.
+    Use it when only the order matters: adding a constant to a user's scores changes nothing. The
+    scores broadcast against each other, such as ``(B, 1)`` and ``(B, n)``. Rendle et al., UAI 2009.
     """
     return F.softplus(negative - positive).mean()
 
@@ -286,13 +273,10 @@ def train(
         Called once an epoch; returns that epoch's batches (shuffled, with fresh negatives).
     loss:
         Maps one batch to a scalar tensor.
-    epochs:
-        At most this many, at least 1.
-    lr, weight_decay:
-        Adam's step, and AdamW's decoupled decay.
+    epochs, lr, weight_decay, patience:
+        See the module.
     validate:
-        Called after each epoch; higher is better. Training stops after ``patience`` epochs without
-        a better value and the best epoch's parameters come back.
+        Called after each epoch; higher is better.
     progress:
         True shows a bar, False none; None shows one on a terminal only.
 
@@ -313,7 +297,8 @@ def train(
     optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
     history: list[float] = []
     best, best_state, waited = -np.inf, None, 0
-    bar = tqdm(range(epochs), desc="training", unit="epoch", disable=_hidden(progress))
+    hidden = None if progress is None else not progress  # tqdm's None: off a terminal
+    bar = tqdm(range(epochs), desc="training", unit="epoch", disable=hidden)
     for epoch in bar:
         module.train()
         losses = []
@@ -346,8 +331,3 @@ def train(
         module.load_state_dict(best_state)
     module.eval()
     return history
-
-
-def _hidden(progress: bool | None) -> bool | None:
-    """Translate ``progress`` for tqdm, whose ``disable=None`` hides the bar off a terminal."""
-    return None if progress is None else not progress

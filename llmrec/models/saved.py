@@ -17,32 +17,24 @@ from scipy import sparse
 
 import llmrec
 from llmrec.cache import write_atomic, write_json
-from llmrec.models import (
-    bridge,
-    ease,
-    ensemble,
-    factorisation,
-    feature_als,
-    neighbours,
-    popularity,
-    text_similarity,
-)
 from llmrec.models.base import Recommender
+from llmrec.models.bridge import Bridge, NeighbourBridge, TextEASE
+from llmrec.models.ease import EASE
+from llmrec.models.ensemble import Ensemble, ReciprocalRankFusion
+from llmrec.models.factorisation import ALS, BPR, PureSVD
+from llmrec.models.feature_als import FeatureALS
+from llmrec.models.neighbours import ItemKNN, TextKNN, TransitionKNN
+from llmrec.models.popularity import Popularity
+from llmrec.models.text_similarity import TextSimilarity
 
 FORMAT = 2
 WEIGHTS, CONFIG, MANIFEST = "model.safetensors", "config.json", "manifest.json"
 LEARNED = re.compile(r"[a-z][a-z_]*_")
 
-KNOWN: Mapping[str, type[Recommender]] = {
-    kind.__name__: kind
-    for kind in (
-        *(factorisation.ALS, factorisation.BPR, factorisation.PureSVD, feature_als.FeatureALS),
-        *(ease.EASE, bridge.Bridge, bridge.NeighbourBridge, bridge.TextEASE),
-        *(neighbours.ItemKNN, neighbours.TextKNN, neighbours.TransitionKNN),
-        *(ensemble.Ensemble, ensemble.ReciprocalRankFusion),
-        *(popularity.Popularity, text_similarity.TextSimilarity),
-    )
-}
+_KINDS: list[type[Recommender]] = [ALS, BPR, EASE, Bridge, Ensemble, FeatureALS, ItemKNN, PureSVD]
+_KINDS += [NeighbourBridge, Popularity, ReciprocalRankFusion, TextEASE, TextKNN, TextSimilarity]
+_KINDS += [TransitionKNN]
+KNOWN: Mapping[str, type[Recommender]] = {kind.__name__: kind for kind in _KINDS}
 
 
 class SavedModelError(ValueError):
@@ -119,7 +111,7 @@ def check_seal(folder: Path) -> None:
     if found != FORMAT:
         raise SavedModelError(f"{path}: its format is {found!r}, this llmrec reads {FORMAT}")
     for name in (WEIGHTS, CONFIG, *hashes):
-        if name != Path(name).name or name not in hashes:
+        if name not in hashes or name != Path(name).name:
             raise SavedModelError(f"{path} does not name {WEIGHTS} and {CONFIG} alone in {folder}")
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} has no {name}: save the model again")

@@ -152,7 +152,7 @@ def test_tables_that_cannot_be_saved_are_refused_before_the_work(shop):
         check_tables(data, refused)
 
 
-def test_a_member_that_reads_order_gets_the_order_of_somebody_new():
+def test_a_member_gets_the_order_of_somebody_new():
     events = pd.DataFrame({"user": [0, 0, 0, 1, 1, 1], "item": [0, 1, 2, 1, 0, 3]})
     events = events.assign(timestamp=[1, 2, 3, 1, 2, 3], weight=1.0, action="took")
     data = Dataset("toy", events, pd.DataFrame({"item": range(5), "title": list("abcde")}))
