@@ -11,7 +11,7 @@ import numpy as np
 
 from llmrec.data import Split
 from llmrec.evaluation import Comparison, Evaluation, compare, family, slices
-from llmrec.evaluation.families import BETTER, WORSE
+from llmrec.evaluation.statistics import BETTER, WORSE
 from llmrec.study.plan import FEWEST, Candidate, Plan, Splits
 from llmrec.study.run import K, Results
 from llmrec.study.tables import Tables

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from llmrec.data.folder import NO_RATING, NO_ROW_EVENTS
 from llmrec.evaluation import Estimate
-from llmrec.evaluation.families import BETTER, WORSE
+from llmrec.evaluation.statistics import BETTER, WORSE
 from llmrec.study.answer import number, signed
 from llmrec.study.run import WORDS
 from llmrec.study.tables import Profile

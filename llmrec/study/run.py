@@ -262,7 +262,7 @@ def _audit(splits: Splits, plan: Plan) -> list[dict[str, str]]:
     for name, split in (("test", splits.final), ("tuning", tuned)):
         for one in audit(split, seed=plan.seed).findings:
             row = {"split": name, "check": one.check, "status": one.status}
-            row |= {"examined": one.examined, "found": one.found, "fix": one.mend}
+            row |= {"examined": one.examined, "found": one.found, "fix": one.fix}
             rows.append({key: str(value) for key, value in row.items()})
     return rows
 
