@@ -37,6 +37,9 @@ Only = Annotated[
     list[str] | None, typer.Option(metavar="NN", help="a chapter, such as 04; repeatable")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="keys not run here fail")]
+Exact = Annotated[
+    bool, typer.Option("--exact", help="on the reference's machine: no tolerance but for time")
+]
 Force = Annotated[bool, typer.Option("--force", help="run what is finished, too")]
 
 
@@ -144,6 +147,7 @@ def reproduce(
         int, typer.Option(metavar="N", min=1, help="notebooks at once (default: cores, at most 4)")
     ] = min(4, os.cpu_count() or 1),
     strict: Strict = False,
+    exact: Exact = False,
 ) -> int:
     """Run the notebooks and compare every number."""
     from rich.console import Console
@@ -156,8 +160,8 @@ def reproduce(
     os.environ.setdefault(config.THREADS_VARIABLE, "1")  # each: the notebooks run side by side
     layout = Layout.find()
     runs = run(layout, profile, seed=seed, only=only or [], force=force, jobs=jobs)
-    report = check_run(layout, profile, runs, strict=strict)
-    report.show(Console())
+    report = check_run(layout, profile, runs, strict=strict, exact=exact)
+    report.show(Console(), *[len(report.rows)] * exact)
     where = layout.run(profile).relative_to(layout.root) / "report.md"
     print(f"{'failed' if report.failed else 'passed'}: the whole report is {where}")
     return int(report.failed)
@@ -183,6 +187,7 @@ def check(
     static: Annotated[bool, typer.Option("--static", help="name stale chapters, run none")] = False,
     only: Only = None,
     strict: Strict = False,
+    exact: Exact = False,
 ) -> int:
     """Compare recorded numbers with the reference."""
     from rich.console import Console
@@ -194,15 +199,15 @@ def check(
         raise ValueError("give a RECORDS_DIR to compare, or --static to look for stale chapters")
     layout, failed = Layout.find(), False
     if static:
-        stale = check_static(layout)
-        for chapter, changes in sorted(stale.items()):
-            print(f"{chapter}: stale, changed: {', '.join(changes)}")
-        failed = bool(stale)
-        if not stale:
+        wrong = check_static(layout)
+        for name, problems in wrong.items():
+            print(f"{name}: {', '.join(problems)}")
+        failed = bool(wrong)
+        if not wrong:
             print("no chapter is stale")
     if folder is not None:
-        report = check_records(layout, Path(folder), only=only or [], strict=strict)
-        report.show(Console())
+        report = check_records(layout, Path(folder), only=only or [], strict=strict, exact=exact)
+        report.show(Console(), *[len(report.rows)] * exact)
         failed = failed or report.failed
     print("failed" if failed else "passed")
     return int(failed)
@@ -222,7 +227,7 @@ def ledger(
     layout = Layout.find()
     load_recipes(layout)
     protocols = load_published(layout.published)
-    book = run(layout.ledger, protocols, layout.package, only, force=force)
+    book = run(layout.ledger, protocols, only, force=force)
     failed = 0
     for protocol in protocols:
         entries = [entry for entry in book.entries(protocol) if entry.row.id.startswith(only)]
@@ -239,12 +244,11 @@ def ledger(
 @app.command()
 def status() -> int:
     """Show environment, cache, sources and runs."""
-    import json
-
     from llmrec import config
     from llmrec.fetch import status as sources
     from llmrec.repro.environment import environment
     from llmrec.repro.layout import Layout
+    from llmrec.repro.runner import PROFILES, finished_runs
 
     for name, value in environment().items():
         print(f"{name:<14} {value}")
@@ -257,12 +261,11 @@ def status() -> int:
         print("\nnot inside a clone of the book: no runs to show")
         return 0
     print()
-    states = sorted((layout.root / "_run").glob("*/state/ch*.json"))
-    for path in states:
-        run = json.loads(path.read_text(encoding="utf-8"))
-        cost = f"{run['seconds']:.0f} s, {run['peak_mb']:.0f} MB"
-        print(f"run {run['profile']:<6} {run['notebook']:<24} {run['error'] or cost}")
-    if not states:
+    runs = [run for p in PROFILES for run in finished_runs(layout, p).values()]
+    for run in runs:
+        cost = f"{run.seconds:.0f} s, {run.peak_mb:.0f} MB"
+        print(f"run {run.profile:<6} {run.notebook:<24} {run.error or cost}")
+    if not runs:
         print("no runs yet: llmrec reproduce")
     return 0
 

@@ -207,6 +207,13 @@ def test_slices_by_hand():
     }
 
 
+def test_the_hot_fifth_is_rounded_up():
+    train = [(user, item) for item in range(1, 7) for user in range(item)]  # six warm items
+    groups = slices(make_split(7, 7, train, test=[(0, 0)]))
+    assert groups.items["hot"].tolist() == [5, 6]  # of 1.2
+    assert groups.items["warm"].tolist() == [1, 2, 3, 4]
+
+
 def test_slices_cover_every_test_user_and_item_once():
     split = random_split(3)
     groups = slices(split)
