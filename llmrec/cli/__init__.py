@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,7 +14,7 @@ import typer
 from llmrec import __version__
 
 if TYPE_CHECKING:
-    from llmrec.fetch.store import Status
+    from llmrec.fetch import Source
 
 __all__ = ["main"]
 
@@ -120,14 +120,13 @@ def fetch(
     only_list: Annotated[bool, typer.Option("--list", help="list, fetch nothing")] = False,
 ) -> int:
     """Bring models and datasets into the cache."""
-    from llmrec.fetch import available, fetch_all
+    from llmrec.fetch import available, fetch_all, find
     from llmrec.fetch import status as sources
-    from llmrec.fetch.sources import find
 
     for name in names or ():
         find(name)  # a wrong name is refused before the first download
     chosen = names or available(optional=only_list)
-    wanted = [source for source in sources() if source.name in chosen]
+    wanted = {source: here for source, here in sources().items() if source.name in chosen}
     if only_list:
         _show_sources(wanted)
         return 0
@@ -270,9 +269,9 @@ def status() -> int:
     return 0
 
 
-def _show_sources(sources: Sequence[Status]) -> None:
-    for source in sources:
-        here = "here" if source.present else "absent"
+def _show_sources(sources: Mapping[Source, bool]) -> None:
+    for source, present in sources.items():
+        here = "here" if present else "absent"
         print(f"{here:<7} {source.name:<17} {source.size / 1e6:6.1f} MB  {source.title}")
 
 

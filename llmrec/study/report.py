@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from llmrec.data.folder import NO_RATING, NO_ROW_EVENTS
+from llmrec.data.folder import EARLY, NO_RATING, NO_ROW_EVENTS
 from llmrec.evaluation import Estimate
 from llmrec.evaluation.statistics import BETTER, WORSE
 from llmrec.study.answer import number, signed
@@ -59,8 +59,8 @@ def notes(results: Mapping[str, Any]) -> Notes:
     """Return the notes on a study by its results, most serious first."""
     about = Profile(**results["profile"])
     numbers = [repr(name) for name, holds in about.unread.items() if holds]
-    facts: dict[str, Any] = {"no_row": NO_ROW_EVENTS, "no_rating": NO_RATING, "numbers": numbers}
-    facts |= {"profile": about, "spaced": about.script not in NO_SPACES}
+    facts: dict[str, Any] = {"no_row": NO_ROW_EVENTS, "no_rating": NO_RATING, "early": EARLY}
+    facts |= {"numbers": numbers, "profile": about, "spaced": about.script not in NO_SPACES}
     told = _environment().get_template(NOTES).make_module({**results, **facts})
     return Notes(*(str(getattr(told, name)()).splitlines() for name in Notes.__annotations__))
 

@@ -14,8 +14,7 @@ import pandas as pd
 from pandas.api import types
 
 from llmrec.data import DataError, Dataset
-from llmrec.data.columns import holds_numbers
-from llmrec.data.feedback import Feedback, feedback_of
+from llmrec.data.folder import Feedback, feedback_of
 from llmrec.data.validation import INTERACTION_COLUMNS
 from llmrec.text import clean, item_text
 
@@ -365,6 +364,19 @@ def _script(char: str) -> str:
         return ""
     first = name.split()[0]
     return SCRIPTS.get(first, first.capitalize())
+
+
+def holds_numbers(cells: pd.Series) -> bool:
+    """Tell whether most cells are numbers that may weigh an event; a number of each row is none."""
+    given = cells.dropna()
+    if not len(given) or types.is_bool_dtype(given) or types.is_datetime64_any_dtype(given):
+        return False
+    if types.infer_dtype(given) == "string":
+        given = given.str.replace(",", ".", regex=False)
+    numbers = pd.to_numeric(given, errors="coerce").dropna()
+    if len(numbers) <= len(given) / 2:
+        return False
+    return not ((numbers % 1 == 0).all() and numbers.is_unique and len(numbers) > 2)
 
 
 def _day(seconds: int) -> str:

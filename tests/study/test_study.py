@@ -13,6 +13,7 @@ from bs4 import BeautifulSoup
 
 from llmrec.cli import main
 from llmrec.data import Dataset
+from llmrec.data.folder import EARLY
 from llmrec.models import ALS, Recommender
 from llmrec.study import Served, load_served, load_study, study
 from llmrec.study.report import notes
@@ -56,12 +57,14 @@ def test_a_shop_with_times_is_split_by_time_and_profiled(answered):
         "events on items without a row": 2,
         "items without a row": 1,
         "repeated events (kept)": 7,
+        EARLY: 901,
     }
     assert about.never_taken >= 3
     assert about.one_event_users >= 2
     assert done.results["split"]["new_items"] > 0.02
     assert "new items only" in [row["claim"] for row in done.answer.where]
     assert "TransitionKNN" in done.table.index
+    assert f"901 {EARLY}" in notes(done.results).warnings
 
 
 def test_low_ratings_are_no_interest_and_never_listed(answered, cinema):

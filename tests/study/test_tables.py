@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from llmrec.data import DataError, Dataset
-from llmrec.data.feedback import feedback_of
+from llmrec.data.folder import feedback_of
 from llmrec.study.tables import (
     countable,
     languages,
