@@ -140,8 +140,9 @@ class Snapshot:
             return set()
         if not (path := list(path)):  # the module itself is a value: anything in it may be used
             return {(name, body) for body in module.bodies}
-        if path[0] in module.imports:
-            return self._follow(module.imports[path[0]], path[1:])
+        origin = module.imports.get(path[0], "")
+        if origin and origin != f"{name}:{path[0]}":  # that is a submodule: "from . import study"
+            return self._follow(origin, path[1:])
         return (
             {(name, path[0])}
             if path[0] in module.bodies

@@ -41,7 +41,7 @@ LAYERS = (
     "plots",
     "experiment",
     "repro",
-    "studies",
+    "study",
     "ledger",
     "cli",
 )

@@ -5,8 +5,15 @@ import pandas as pd
 import pytest
 
 from llmrec.data import DataError, Dataset
-from llmrec.studies.profile import languages, profile, scripts
-from llmrec.studies.tables import countable, feedback_of, prepare, text_columns
+from llmrec.data.folder import feedback_of
+from llmrec.study.tables import (
+    countable,
+    languages,
+    prepare,
+    profile,
+    scripts,
+    text_columns,
+)
 
 
 def dataset(weights, **columns):
@@ -43,14 +50,14 @@ def test_low_ratings_are_left_out_counted_and_remembered():
     data = dataset([5, 4, 3, 1, 5, 2])
     events = data.interactions.assign(user=[0, 0, 1, 1, 2, 3], item=[0, 1, 2, 0, 1, 2])
     tables = prepare(Dataset("toy", events, data.items))
-    assert (tables.least, tables.low) == (3.0, 2)
+    assert (tables.min_weight, tables.low) == (3.0, 2)
     assert tables.dataset.interactions["weight"].tolist() == [5, 4, 3, 5]
     assert tables.refused.to_numpy().tolist() == [[1, 0, 5]]  # user 3 is gone with the only event
-    everything = prepare(Dataset("toy", events, data.items), least=0)
+    everything = prepare(Dataset("toy", events, data.items), min_weight=0)
     assert everything.low == 0
     assert len(everything.refused) == 0
     with pytest.raises(DataError, match="no event has a weight of at least 9"):
-        prepare(data, least=9)
+        prepare(data, min_weight=9)
 
 
 def test_weights_of_zero_are_no_interest_and_repeats_count_once():

@@ -10,36 +10,35 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-import psutil
 
 from llmrec.data import Dataset, Split, random_split, time_split
-from llmrec.studies.profile import Profile
+from llmrec.study.tables import Profile
 
 Knows = Literal["nothing", "behaviour", "text", "control"]
 Reads = Literal["", "language", "words", "shuffled", "shuffled words"]
 
 TEST, VALID = 0.2, 0.1  # shares of all events
 FEWEST = 20  # users a mean may rest on
-DENSE_BYTES = 6 * 8  # bytes a cell of the item-item matrices that TextEASE holds at its peak
-FLOPS = 2e10  # of a dense solve on two slow cores
-SECONDS = {True: 50.0, False: 600.0}  # what tuning may take where fits are long, quick or not
-TRIALS = {True: 5, False: 20}
+TRIALS = {True: 5, False: 20}  # of every model, in a quick study or a full one
 FEWEST_TRIALS = 3
-TUNED = 6  # models that are slow to fit, controls included
-SPARSE_EVENTS = 40_000  # events that a neighbour model reads in a second
+# What all trials of one model may take together, in a quick study or a full one. They are counts
+# and no seconds, so that the same tables give the same study on every machine.
+DENSE_STEPS = {True: 1.67e11, False: 2e12}  # multiplications, DENSE_FIT · n_items³ a fit
+DENSE_FIT = 2.5  # of an inverse and a product of item-item matrices
+SPARSE_EVENTS = {True: 333_000, False: 4_000_000}  # events read, all of train a fit
 TUNING_EVENTS = 200_000  # a larger train part is tuned on a sample of users
-SCORES = {"judged": 40_000_000, "tested": 200_000_000}  # cells that one evaluation may score
+CELLS = {"judged": 40_000_000, "tested": 200_000_000}  # scores of one evaluation
 ORDERED_EVENTS = 200_000  # TransitionKNN counts pairs of events: too many above
 NEIGHBOUR_ITEMS = {True: 8_000, False: 20_000}  # TextKNN compares all items with all others
 
 
 class StudyError(ValueError):
-    """A study cannot be made of these tables: the message says why, and the mend."""
+    """A study cannot be made of these tables: the message says why, and the fix."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One contestant: its name, its entry of ``search_spaces.yml``, and what it knows.
+    """One model: its name, its entry of ``search_spaces.yml``, and what it knows.
 
     ``reads`` names the vectors it is given; ``members`` are the two whose scores are added.
     """
@@ -117,33 +116,24 @@ class Splits:
 def make_plan(
     profile: Profile, split: Split, why: str, *, encoder: str, quick: bool, seed: int
 ) -> Plan:
-    """Choose line-up and budget by size."""
-    n = profile.n_items
+    """Choose line-up and budget by the sizes of the tables, and by nothing else."""
+    n, events = profile.n_items, len(split.train)
+    fits = DENSE_STEPS[quick] / (DENSE_FIT * n**3)  # that one dense model may have
+    dense = fits > FEWEST_TRIALS
+    ordered = profile.dated and events <= ORDERED_EVENTS
+    neighbours = n <= NEIGHBOUR_ITEMS[quick]
+    without = ["ItemKNN", "ALS", *["EASE"] * dense, *["TransitionKNN"] * ordered]
+    with_text = ["Bridge", "TextEASE"] if dense else ["NeighbourBridge", "TextSimilarity"]
+    with_text += ["TextKNN"] * neighbours
     left_out: dict[str, str] = {}
-    events = len(split.train)
-    fit = 2.5 * n**3 / FLOPS  # of EASE
-    memory = DENSE_BYTES * n**2
-    most = SECONDS[quick] / FEWEST_TRIALS / TUNED
-    dense = fit < most and memory < psutil.virtual_memory().total / 2
-    without, with_text = ["ItemKNN", "ALS"], []
-    if dense:
-        without.append("EASE")
-        with_text += ["Bridge", "TextEASE"]
-    else:
-        with_text += ["NeighbourBridge", "TextSimilarity"]
-        why_not = f"its item-item matrix takes too long for {n:,} items"
-        if fit < most:
-            why_not = f"its item-item matrices need {memory / 1e9:.1f} GB for {n:,} items"
-        left_out |= dict.fromkeys(("EASE", "Bridge", "TextEASE"), why_not)
+    if not dense:
+        too_long = f"its item-item matrix takes too long for {n:,} items"
+        left_out |= dict.fromkeys(("EASE", "Bridge", "TextEASE"), too_long)
     if not profile.dated:
         left_out["TransitionKNN"] = "it needs the order of events"
-    elif events > ORDERED_EVENTS:
+    elif not ordered:
         left_out["TransitionKNN"] = f"it takes too long for {events:,} events"
-    else:
-        without.append("TransitionKNN")
-    if n <= NEIGHBOUR_ITEMS[quick]:
-        with_text.append("TextKNN")
-    else:
+    if not neighbours:
         left_out["TextKNN"] = f"it compares all pairs of {n:,} items"
     candidates = [Candidate("Popularity", "Popularity", "nothing")]
     candidates += [Candidate(name, name, "behaviour") for name in without]
@@ -151,9 +141,8 @@ def make_plan(
         candidates += [Candidate(name, name, "text", "language") for name in with_text]
     else:
         left_out |= dict.fromkeys(with_text, "no item has a text")
-    fit = fit if dense else events / SPARSE_EVENTS
-    trials = int(np.clip(SECONDS[quick] / TUNED / max(fit, 1e-9), 1, TRIALS[quick]))
-    trials = max(trials, min(FEWEST_TRIALS, TRIALS[quick]))
+    fits = fits if dense else SPARSE_EVENTS[quick] / max(events, 1)
+    trials = max(int(np.clip(fits, 1, TRIALS[quick])), min(FEWEST_TRIALS, TRIALS[quick]))
     return Plan(
         seed=seed,
         quick=quick,
@@ -162,8 +151,8 @@ def make_plan(
         why_split=why,
         trials=trials,
         tuning_events=min(events, TUNING_EVENTS),
-        judged=max(200, SCORES["judged"] // n),
-        tested=max(1000, SCORES["tested"] // n),
+        judged=max(200, CELLS["judged"] // n),
+        tested=max(1000, CELLS["tested"] // n),
         candidates=tuple(candidates),
         left_out=left_out,
         words=1024 if n > 20_000 else 2048 if quick else 4096,

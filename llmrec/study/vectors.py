@@ -1,18 +1,17 @@
-"""The vectors a study compares: the language model's, counted words, and the model's shuffled."""
+"""The vectors that a study compares: the language model's, TF-IDF, and either one shuffled."""
 
 from __future__ import annotations
 
 from functools import cached_property
 
-import numpy as np
-
 from llmrec.encoders import Encoder, ShuffledEncoder, get_encoder
 from llmrec.models import Features
-from llmrec.studies.tables import countable
+from llmrec.study.plan import Reads
+from llmrec.study.tables import countable
 
-KEPT_ITEMS = 20_000  # with more, one kind of vectors is held at a time
 LEXICAL = ("tfidf", "bm25", "hash")
 TOKENS = {True: 48, False: 256}  # read of each text, quick or not
+KEPT_ITEMS = 20_000  # with more, one kind of vectors is held at a time
 
 
 class Vectors:
@@ -47,28 +46,22 @@ class Vectors:
         """What pins the language model's vectors: weights, pooling, precision, length."""
         return self.language_model.fingerprint
 
-    def features(self, reads: str) -> Features | None:
-        """Return the vectors that a candidate reads, None for ``""``.
-
-        ``"language"``, ``"words"``, and their controls ``"shuffled"`` and ``"shuffled words"``.
-        """
+    def features(self, reads: Reads) -> Features | None:
+        """Return the vectors that a candidate reads, None for ``""``."""
         if not reads:
             return None
         if reads not in self._made:
             if self._made and len(self.texts) > KEPT_ITEMS:
                 self._made.clear()  # they can be made again
-            self._made[reads] = Features(items=self._encode(reads))
+            counts = self.lexical or "words" in reads
+            texts = countable(self.texts) if counts else self.texts
+            encoder = self.language_model
+            if "words" in reads:
+                encoder = get_encoder("tfidf", corpus=texts, max_features=self.words)
+            if "shuffled" in reads:
+                encoder = ShuffledEncoder(encoder, self.seed)
+            self._made[reads] = Features(items=encoder.encode(texts))
         return self._made[reads]
-
-    def _encode(self, reads: str) -> np.ndarray:
-        counts = self.lexical or "words" in reads
-        texts = countable(self.texts) if counts else self.texts
-        encoder = self.language_model
-        if "words" in reads:
-            encoder = get_encoder("tfidf", corpus=texts, max_features=self.words)
-        if "shuffled" in reads:
-            encoder = ShuffledEncoder(encoder, self.seed)
-        return encoder.encode(texts)
 
     @cached_property
     def language_model(self) -> Encoder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -15,22 +16,25 @@ from typing import Any
 import pandas as pd
 
 from llmrec import __version__
-from llmrec.cache import write_atomic, write_json
+from llmrec.cache import key_of, write_atomic, write_json
 from llmrec.data import Dataset
-from llmrec.shards import key_of
-from llmrec.studies.answer import Answer, answer
-from llmrec.studies.budget import Costs
-from llmrec.studies.found import Found
-from llmrec.studies.plan import Candidate, Plan, Splits, first_split, make_plan, make_splits
-from llmrec.studies.profile import Profile, profile
-from llmrec.studies.run import fit_on_everything, run
-from llmrec.studies.served import Served, check_tables, kept_card, load_served
-from llmrec.studies.shown import people, row_of, split_facts
-from llmrec.studies.steps import Steps
-from llmrec.studies.tables import Tables, prepare
-from llmrec.studies.vectors import Vectors
+from llmrec.study.answer import Answer, answer, people, row_of, split_facts
+from llmrec.study.plan import Candidate, Plan, Splits, first_split, make_plan, make_splits
+from llmrec.study.report import report_html
+from llmrec.study.run import Results, Steps, build, code, run, steps_of
+from llmrec.study.served import (
+    Served,
+    card_of,
+    check_replaceable,
+    check_tables,
+    everything,
+    load_served,
+    served_items,
+)
+from llmrec.study.tables import Profile, Tables, prepare, profile
+from llmrec.study.vectors import Vectors
 
-RESULTS, REPORT, MODEL = "results.json", "report.html", "model"
+RESULTS, REPORT, MODEL, STATE = "results.json", "report.html", "model", "state.sqlite"
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Study:
     Attributes
     ----------
     results:
-        ``profile, plan, split, models, answer, users, audit, cost, versions``.
+        ``profile, plan, split, models, answer, users, audit, failed, cost, versions``.
     served:
         The model to ship with its tables.
     """
@@ -56,9 +60,8 @@ class Study:
     @cached_property
     def plan(self) -> Plan:
         """What was decided before a model was fitted."""
-        said = dict(self.results["plan"])
-        said["candidates"] = tuple(Candidate(**one) for one in said["candidates"])
-        return Plan(**said)
+        candidates = tuple(Candidate(**one) for one in self.results["plan"]["candidates"])
+        return Plan(**{**self.results["plan"], "candidates": candidates})
 
     @cached_property
     def answer(self) -> Answer:
@@ -75,25 +78,21 @@ class Study:
         """The model to ship, fitted on everything."""
         return self.served.model
 
-    def write(self, folder: str | Path, *, notebook: bool = True) -> Path:
-        """Write ``results.json``, ``model/``, ``report.html`` and the executed ``study.ipynb``.
+    def write(self, folder: str | Path) -> Path:
+        """Write ``results.json``, ``report.html`` and ``model/``; return the folder.
 
         Raises
         ------
-        ModuleNotFoundError
-            When the notebook is asked for and papermill is absent.
+        OSError
+            When one of them cannot be written, or would replace what is not a study's.
         """
-        from llmrec.studies.notebook import execute
-        from llmrec.studies.report import report_html
-
         path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        if kept_card(path / MODEL) != self.served.card:
+        _check_writable(path)
+        if _kept_card(path / MODEL) != self.served.card:
             self.served.save(path / MODEL)
         write_json(path / RESULTS, dict(self.results))
-        write_atomic(path / REPORT, report_html(self))
-        if notebook:
-            execute(path)
+        items = self.served.items["item"].head(2).tolist()
+        write_atomic(path / REPORT, report_html(self.results, items))
         return path
 
 
@@ -111,14 +110,14 @@ def load_study(folder: str | Path) -> Study:
     if not (path / RESULTS).is_file():
         raise FileNotFoundError(f"{path} has no {RESULTS}: run llmrec study first")
     results = json.loads((path / RESULTS).read_text(encoding="utf-8"))
-    found = Study(results, load_served(path / MODEL))
+    study = Study(results, load_served(path / MODEL))
     try:
-        _ = found.profile, found.plan, found.answer, found.table
+        _ = study.profile, study.plan, study.answer, study.table
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{path / RESULTS} was written by another version of llmrec: run llmrec study again"
         ) from error
-    return found
+    return study
 
 
 def study(
@@ -129,16 +128,16 @@ def study(
     quick: bool = False,
     encoder: str = "minilm",
     seed: int = 0,
-    least: float | None = None,
+    min_weight: float | None = None,
     template: str = "generic",
     force: bool = False,
-    say: Callable[[str], None] | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> Study:
     """Ask of somebody's own tables: does text help, for whom, at what cost, and what to ship.
 
     Reads and checks the tables, splits them by time where every event has one, tunes models with
     and without text with the same budget on validation, tests them once, and fits the model to ship
-    on everything.
+    on everything. The same tables and options give the same study on every machine.
 
     Parameters
     ----------
@@ -147,23 +146,23 @@ def study(
     columns:
         Of a folder, the files' column names → ours.
     output:
-        Where to keep finished steps (``state/``) and the model; an interrupted study goes on from
-        there. None keeps nothing. `Study.write` makes the report.
+        Where to keep finished steps and the model; an interrupted study goes on from there. None
+        keeps nothing. `Study.write` makes the report.
     quick:
         Fewer trials and shorter texts: minutes instead of an hour.
     encoder:
         Language model that reads the items, as in `get_encoder`.
     seed:
         Of splits, samples, searches and intervals.
-    least:
+    min_weight:
         Smallest weight that counts as interest; default: the middle of a rating scale, else
         anything above zero.
     template:
         Wording of an item's text, as in `item_text`; default: all columns that hold words.
     force:
         Run finished steps again.
-    say:
-        Told the plan before anything is fitted, then a line a step where there is no bar.
+    log:
+        Given the plan before anything is fitted, then a line a step where there is no bar.
 
     Raises
     ------
@@ -179,52 +178,53 @@ def study(
     dataset = data if isinstance(data, Dataset) else Dataset.from_folder(data, columns)
     if folder is not None:
         _check_writable(folder)
-    tables = prepare(dataset, least, template)
+    tables = prepare(dataset, min_weight, template)
     check_tables(tables.dataset, tables.refused)
     about = profile(tables)
     final, why = first_split(tables.dataset, about, seed)
     plan = make_plan(about, final, why, encoder=encoder, quick=quick, seed=seed)
     splits = make_splits(tables.dataset, plan, final, tables.refused)
     vectors = Vectors(tables.texts, encoder, plan.words, quick, seed)
-    different = len(set(tables.texts))
-    costs = Costs(plan, len(final.train), about.n_users, about.n_items, different)
     read = time.perf_counter() - start
-    if say is not None:
-        say(f"Read {about.n_events:,} events and {about.n_items:,} items in {read:.1f} s.")
-        for line in plan_lines(plan, costs):
-            say(line)
+    if log is not None:
+        log(f"Read {about.n_events:,} events and {about.n_items:,} items in {read:.1f} s.")
+        for line in plan_lines(plan):
+            log(line)
     reads = vectors.fingerprint if any(one.reads for one in plan.candidates) else ""
-    key = key_of(_digest(tables), json.loads(json.dumps(asdict(plan))), reads)
-    state = None if folder is None else folder / "state"
-    steps = Steps(state, key, costs.total(), force=force, say=say)
+    key = key_of([_digest(tables), asdict(plan), reads, code(plan)])
+    state = None if folder is None else folder / STATE
+    steps = Steps(state, key, steps_of(plan), force=force, log=log)
     try:
-        found = run(plan, splits, vectors, steps, costs)
-        verdict = answer(found, plan, splits.final)
-        with steps.stage(f"fit {verdict.ship} to ship", steps.left):
-            served = _served(found, verdict, tables, splits, vectors, folder, steps)
+        results = run(plan, splits, vectors, steps)
+        verdict = answer(results, plan, splits.final)
+
+        def ship() -> Served:
+            return _served(results, verdict, tables, splits, vectors, folder, steps)
+
+        served = steps(f"fit {verdict.ship} to ship", ship, keep=False)
     finally:
         steps.close()
-    results = {
+    content = {
         "profile": asdict(about),
         "plan": asdict(plan),
         "split": split_facts(splits),
-        "models": [row_of(one, found) for one in found.candidates],
+        "models": [row_of(one, results) for one in results.candidates],
         "answer": asdict(verdict),
-        "users": people(found, verdict.ship, tables, splits),
-        "audit": found.audit,
-        "failed": {n: t["error"] for n, t in found.tuned.items() if "error" in t},
+        "users": people(results, verdict.ship, tables, splits),
+        "audit": results.audit,
+        "failed": {n: chosen["error"] for n, chosen in results.tuned.items() if "error" in chosen},
         "cost": {
             "seconds": read + steps.seconds,
-            "encode_seconds": found.encode_seconds,
+            "encode_seconds": results.encode_seconds,
             "peak_mb": _peak_mb(),
         },
         "versions": {"llmrec": __version__, "python": sys.version.split()[0]},
     }
-    return Study(json.loads(json.dumps(results)), served)
+    return Study(json.loads(json.dumps(content)), served)
 
 
 def _served(
-    found: Found,
+    results: Results,
     verdict: Answer,
     tables: Tables,
     splits: Splits,
@@ -233,61 +233,71 @@ def _served(
     steps: Steps,
 ) -> Served:
     """Return the model to ship, fitted on everything, or found where an earlier run left it."""
-    chosen = next(one for one in found.candidates if one.name == verdict.ship)
+    chosen = results.named(verdict.ship)
+    data = tables.dataset
     card = {
-        "dataset": tables.dataset.name,
+        "dataset": data.name,
         "model": chosen.name,
         "reads": chosen.reads,
         "encoder": vectors.encoder if chosen.reads == "language" else "",
-        "users": tables.dataset.n_users,
-        "items": tables.dataset.n_items,
-        "events": len(tables.dataset.interactions),
-        "key": key_of(steps.key, verdict.ship, found.tuned[chosen.name]),
+        "users": data.n_users,
+        "items": data.n_items,
+        "events": len(data.interactions),
+        "key": key_of([steps.key, verdict.ship, results.tuned[chosen.name]]),
     }
-    if folder is not None and not steps.force:
-        try:
-            if kept_card(folder / MODEL) == card:
-                return load_served(folder / MODEL)
-        except (OSError, ValueError):
-            pass  # one that was interrupted
-    model = fit_on_everything(chosen, found, splits, vectors)
-    served = Served.of(model, tables.dataset, tables.refused, card)
+    if folder is not None and not steps.force and _kept_card(folder / MODEL) == card:
+        return load_served(folder / MODEL)
+    model = build(chosen, results).fit(everything(data), vectors.features(chosen.reads))
+    served = Served.of(model, data, tables.refused, card)
     if folder is not None:
         served.save(folder / MODEL)
     return served
 
 
-def plan_lines(plan: Plan, costs: Costs) -> list[str]:
-    """Return the plan in words: models, trials, the minutes that they may take."""
+def _kept_card(folder: Path) -> Mapping[str, Any] | None:
+    """Return the card of a model that was saved there and is whole, else None."""
+    try:
+        return card_of(folder)
+    except (OSError, ValueError):
+        return None
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """Return the plan in words: split, models, trials, steps."""
     names = ", ".join(one.name for one in plan.candidates)
-    minutes = max(1, round(costs.total() / 60))
     return [
         f"Split {'by time' if plan.split == 'time' else 'at random'}: {plan.why_split}.",
         f"Models: {names}; {plan.trials} trials each; then controls and joined models.",
         *(f"{name} does not take part: {why}." for name, why in plan.left_out.items()),
-        f"Expected: about {minutes} minute{'s' if minutes > 1 else ''}; finished steps are kept.",
+        f"About {steps_of(plan)} steps; finished ones are kept.",
     ]
 
 
 def _check_writable(folder: Path) -> None:
-    """Make the folder and write one file into it, or say which option names another."""
-    probe = folder / ".writable"
+    """Make the folder and write into it for a moment, or say which option names another.
+
+    A link in the place of one of the study's files may have come with the tables: it is refused.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_text("")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise OSError(
             f"{folder} cannot be written into ({error.strerror or error}): name another folder"
             " with --output"
         ) from error
+    for name in (RESULTS, REPORT, STATE):
+        if (folder / name).is_symlink():
+            raise OSError(f"{folder / name} is a link to another file: remove it")
+    check_replaceable(folder / MODEL)
 
 
 def _digest(tables: Tables) -> str:
-    """Hash events, items and texts: what the results depend on."""
+    """Hash events, items and texts: what the results and the lists depend on."""
     digest = hashlib.sha256()
     data = tables.dataset
-    for frame in (data.interactions, data.items[["item", "title"]], tables.refused):
+    for frame in (data.interactions, served_items(data), tables.refused):
         plain = frame.astype({c: str for c in frame if frame[c].dtype == object})
         digest.update(pd.util.hash_pandas_object(plain, index=False).to_numpy().tobytes())
     digest.update("\x1f".join(tables.texts).encode("utf-8", "surrogatepass"))

@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from llmrec.data import Dataset
-from llmrec.studies.answer import answer
-from llmrec.studies.found import Found
-from llmrec.studies.plan import (
+from llmrec.study.answer import answer
+from llmrec.study.plan import (
     Candidate,
     StudyError,
     first_split,
@@ -17,8 +16,8 @@ from llmrec.studies.plan import (
     make_splits,
     without_refused,
 )
-from llmrec.studies.profile import profile
-from llmrec.studies.tables import prepare
+from llmrec.study.run import Results
+from llmrec.study.tables import prepare, profile
 
 N = 60
 CANDIDATES = [
@@ -61,7 +60,7 @@ def with_new(share):
     return plan, replace(split, train=train, history=train, test=split.test.assign(item=item))
 
 
-def found_with(gain, cold=None, n=N, wrong=0.0, cold_wrong=0.0):
+def results_with(gain, cold=None, n=N, wrong=0.0, cold_wrong=0.0):
     """Results in which TextEASE gains about ``gain`` on EASE, and ``cold`` on new items.
 
     With other items' texts it gains ``wrong``, on new items ``cold_wrong``.
@@ -70,7 +69,7 @@ def found_with(gain, cold=None, n=N, wrong=0.0, cold_wrong=0.0):
     base = np.full(n, 0.3)
     means = {"Popularity": base - 0.1, "EASE": base, "TextEASE": base + gain + noise}
     means |= {"TextEASE, words": base + gain / 2, "TextEASE, shuffled": base + wrong}
-    out = Found(candidates=CANDIDATES, pair=("EASE", "TextEASE"))
+    out = Results(candidates=CANDIDATES, pair=("EASE", "TextEASE"))
     out.controls = {"language": "TextEASE"}
     out.controls |= {kind: f"TextEASE, {kind}" for kind in ("words", "shuffled")}
     for name, values in means.items():
@@ -80,13 +79,13 @@ def found_with(gain, cold=None, n=N, wrong=0.0, cold_wrong=0.0):
             ours = (base + gains.get(name, 0.0)).tolist()
             parts["cold"] = {"users": users, "values": {"ndcg@10": ours}}
         whole = {"users": users, "values": {"ndcg@10": values.tolist()}}
-        out.results[name] = {**whole, "slices": parts}
+        out.tested[name] = {**whole, "slices": parts}
     return out
 
 
 def test_a_gain_for_everybody_is_shown_with_its_numbers():
     plan, split, _ = planned(toy())
-    said = answer(found_with(0.06), plan, split)
+    said = answer(results_with(0.06), plan, split)
     gain = said.gain
     assert gain["before"] == pytest.approx(0.3)
     assert gain["after"] == pytest.approx(0.36)
@@ -118,7 +117,7 @@ def test_a_gain_for_everybody_is_shown_with_its_numbers():
 )
 def test_which_model_is_shipped(gain, cold, first, ship):
     plan, split = with_new(0.5)
-    said = answer(found_with(gain, cold), plan, split)
+    said = answer(results_with(gain, cold), plan, split)
     assert said.sentence.startswith(first)
     assert said.ship == ship
 
@@ -141,12 +140,12 @@ def test_which_model_is_shipped(gain, cold, first, ship):
 )
 def test_text_is_shipped_for_the_right_reason(options, first, ship, why):
     plan, split = with_new(0.5)
-    found = found_with(**options)
+    results = results_with(**options)
     if options["gain"] == -0.004:  # not worse, clear of zero, but a loss that matters is possible
         noise = np.tile([0.03, -0.03], N // 2)
-        values = np.array(found.results["TextEASE"]["values"]["ndcg@10"]) + noise
-        found.results["TextEASE"]["values"]["ndcg@10"] = values.tolist()
-    said = answer(found, plan, split)
+        values = np.array(results.tested["TextEASE"]["values"]["ndcg@10"]) + noise
+        results.tested["TextEASE"]["values"]["ndcg@10"] = values.tolist()
+    said = answer(results, plan, split)
     assert said.sentence.startswith(first)
     assert said.ship == ship
     assert why in said.why
@@ -154,24 +153,24 @@ def test_text_is_shipped_for_the_right_reason(options, first, ship, why):
 
 def test_few_new_items_ship_nothing_and_a_missing_control_is_said():
     plan, split = with_new(0.0)
-    said = answer(found_with(0.0, 0.2), plan, split)
+    said = answer(results_with(0.0, 0.2), plan, split)
     assert said.ship == "EASE"
     assert "they are 0.0% of the test events, and 1% would be needed" in said.why
-    found = found_with(0.06)
-    del found.controls["shuffled"]
-    said = answer(found, plan, split)
+    results = results_with(0.06)
+    del results.controls["shuffled"]
+    said = answer(results, plan, split)
     assert said.ship == "EASE"
     assert said.sentence.startswith("A gain, but its control with other items’ texts could not")
 
 
 def test_groups_too_small_are_not_judged():
     plan, split, _ = planned(toy())
-    found = found_with(0.06, 0.2)
-    for result in found.results.values():
+    results = results_with(0.06, 0.2)
+    for result in results.tested.values():
         cold = result["slices"]["cold"]
         cold["users"] = cold["users"][:19]
         cold["values"] = {"ndcg@10": cold["values"]["ndcg@10"][:19]}
-    said = answer(found, plan, split)
+    said = answer(results, plan, split)
     assert "new items only" not in [row["claim"] for row in said.where]
 
 
@@ -179,9 +178,9 @@ def test_without_texts_there_is_nothing_to_compare():
     data = toy()
     plan, split, _ = planned(replace(data, items=data.items.assign(title="")))
     assert {one.knows for one in plan.candidates} == {"nothing", "behaviour"}
-    found = found_with(0.0)
-    found.pair = ("EASE", "")
-    said = answer(found, plan, split)
+    results = results_with(0.0)
+    results.pair = ("EASE", "")
+    said = answer(results, plan, split)
     assert (said.ship, said.gain, said.claims) == ("EASE", None, ())
     assert "No item has a text" in said.sentence
 
@@ -258,10 +257,33 @@ def test_large_catalogues_get_other_models_and_say_why():
     assert large.left_out["EASE"] == "its item-item matrix takes too long for 90,000 items"
 
 
-def test_what_does_not_fit_into_memory_says_so(monkeypatch):
-    from types import SimpleNamespace
+def test_the_plan_asks_the_tables_and_not_the_machine(monkeypatch):
+    """A dense model takes part up to a number of items, and has as many trials as steps allow."""
+    _, split, tables = planned(toy())
+    about = profile(tables)
 
-    few = SimpleNamespace(total=1000, available=0)
-    monkeypatch.setattr("llmrec.studies.plan.psutil.virtual_memory", lambda: few)
-    plan, _, _ = planned(toy())
-    assert plan.left_out["EASE"] == "its item-item matrices need 0.0 GB for 12 items"
+    def of(n, quick):
+        plan = make_plan(replace(about, n_items=n), split, "", encoder="hash", quick=quick, seed=0)
+        return "EASE" in plan.left_out, plan.trials
+
+    monkeypatch.setattr("llmrec.study.plan.TRIALS", {True: 5, False: 20})
+    assert (of(1_000, True), of(1_000, False)) == ((False, 5), (False, 20))
+    assert (of(2_813, True)[0], of(2_815, True)[0]) == (False, True)
+    assert (of(6_436, False)[0], of(6_438, False)[0]) == (False, True)
+    assert of(4_000, False) == (False, 12)  # 2e12 / (2.5 * 4000³)
+
+
+def test_text_that_harms_a_group_is_not_shipped_for_new_items_alone():
+    plan, split = with_new(0.5)
+    results = results_with(0.0, 0.2)
+    for name, result in results.tested.items():
+        loss = 0.1 if name == "TextEASE" else 0.0
+        values = (np.full(N, 0.3) - loss + np.tile([0.01, -0.01], N // 2)).tolist()
+        result["slices"]["warm"] = {"users": list(range(N)), "values": {"ndcg@10": values}}
+    said = answer(results, plan, split)
+    assert said.ship == "EASE"
+    assert said.why.endswith("but worse, clear of zero, among items of the long tail")
+    results = results_with(0.06, -0.2)
+    said = answer(results, plan, split)
+    assert said.ship == "TextEASE"
+    assert said.why.endswith("yet it is worse, clear of zero, among new items only")

@@ -51,7 +51,7 @@ def cheap(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLMREC_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("TQDM_DISABLE", "1")
-        patch.setattr("llmrec.studies.plan.TRIALS", {True: 2, False: 2})
+        patch.setattr("llmrec.study.plan.TRIALS", {True: 2, False: 2})
         yield
 
 
@@ -125,14 +125,12 @@ def library(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def answered(shop, cinema, library):
-    """The folders that ``llmrec study`` wrote, and what it printed; papermill is there for one."""
+    """The folders that ``llmrec study`` wrote, and what it printed."""
     out = {}
     options = {shop: [], cinema: ["--mapping", str(cinema / "names.yml")], library: []}
     for folder, more in options.items():
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said), pytest.MonkeyPatch.context() as patch:
-            if folder is not shop:
-                patch.setattr("importlib.util.find_spec", lambda name: None)
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
             assert main(["study", str(folder), "--quick", "--encoder", "hash", *more]) == 0
-        out[folder.name] = folder / "llmrec-study", said.getvalue()
+        out[folder.name] = folder / "llmrec-study", printed.getvalue()
     return out

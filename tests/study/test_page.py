@@ -8,7 +8,6 @@ import pytest
 from bs4 import BeautifulSoup
 
 from llmrec import fetch
-from llmrec.studies.html import table, text
 
 GATES = Path(__file__).parents[1] / "book" / "gates_browser.py"
 
@@ -69,9 +68,3 @@ def test_headings_go_down_one_by_one_and_tables_have_headers(reports):
             assert all(row.th["scope"] == "row" for row in one.select("tbody tr"))
         anchors = {tag["href"][1:] for tag in page.select("nav a")}
         assert anchors == {tag["id"] for tag in page.select("h2[id]")}
-
-
-def test_cells_are_text():
-    assert text('<b>&"') == "&lt;b&gt;&amp;&quot;"
-    html = table("a < b", ["<i>"], [["<u>"]])
-    assert not {"<i>", "<u>"} & set(html.replace(">", "> ").split())

@@ -3,7 +3,7 @@
 import pytest
 
 from llmrec.cli import main
-from llmrec.cli.study import column_names
+from llmrec.cli.own import column_names
 
 ITEMS = "item,title\n" + "".join(f"{i},Film {i}\n" for i in range(12))
 EVENTS = "user,item,timestamp\n" + "".join(
