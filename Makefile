@@ -80,6 +80,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=notebooks $(BIN)/lint-imports
 
 unit: fetch
 	$(BIN)/pytest tests --ignore tests/book
