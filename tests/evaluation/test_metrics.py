@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from llmrec import plots
 from llmrec.evaluation import (
     METRICS,
     average_precision,
@@ -26,7 +25,7 @@ from llmrec.evaluation import (
 
 
 def test_the_docstrings_examples_hold():
-    for module in (metrics, statistics, plots):
+    for module in (metrics, statistics):
         outcome = doctest.testmod(module)
         assert outcome.attempted
         assert not outcome.failed
