@@ -121,7 +121,8 @@ def vectors() -> Arrays:
 def language_vectors() -> Arrays:
     """Return the language models' vectors, computed and not read from a cache."""
     sizes = {"minilm": 24, "smollm2": 12}
-    return {name: get_encoder(name, cache=False).encode(texts(n)) for name, n in sizes.items()}
+    plain = {"cache": False, "precision": "float32"}  # some machines would choose bfloat16
+    return {name: get_encoder(name, **plain).encode(texts(n)) for name, n in sizes.items()}
 
 
 def metrics() -> Arrays:
