@@ -31,7 +31,7 @@ class ApiTable(SphinxDirective):
         rows = []
         for name, node in public(module):
             summary = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split())
-            users = ", ".join(sorted(used_by()[name])) or "–"
+            users = ", ".join(sorted(used_by()[name], key=_reading_order)) or "–"
             rows.append(f"* - `{name}{signature(node)}`\n  - {summary}\n  - {users}")
         for source in (ROOT / "llmrec").rglob("*.py*"):
             self.env.note_dependency(str(source))
@@ -93,6 +93,12 @@ def signature(node: Definition) -> str:
     ]
     named += [f"**{arguments.kwarg.arg}"] if arguments.kwarg else []
     return f"({', '.join(named)})"
+
+
+def _reading_order(who: str) -> tuple[bool, int, str]:
+    """Chapters by number, then the others by name."""
+    digits = "".join(filter(str.isdigit, who))
+    return not digits, int(digits or 0), who
 
 
 @lru_cache(maxsize=1)
