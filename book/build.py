@@ -24,7 +24,10 @@ INPUTS = (
     "book/**/*",
     "notebooks/*.ipynb",
     "results/*",
-    "llmrec/repro/**/*.py",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "llmrec/**/*.py*",
+    "notebooks/chapters/*.py",
 )
 
 

@@ -59,6 +59,24 @@ def use_style() -> None:
     plt.style.use(STYLE)
 
 
+def show(fig: Figure) -> Figure:
+    """Return a figure for a cell to show, closed so that it is shown once."""
+    plt.close(fig)
+    return fig
+
+
+def panels(
+    n: int = 1, width: float = 8.4, height: float = 3.6, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of n panels side by side and the list of them, in the book's style.
+
+    ``width, height`` are inches of the whole figure; options go to ``plt.subplots``.
+    """
+    use_style()
+    fig, axes = plt.subplots(1, n, figsize=(width, height), **options)
+    return fig, list(np.atleast_1d(axes))
+
+
 def figure_hash(arrays: Mapping[str, ArrayLike]) -> str:
     """Return 16 hex digits that pin the plotted numbers to 3 significant digits.
 

@@ -232,3 +232,11 @@ def test_the_drawn_chart_has_one_hash():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_shown_figure_is_closed():
+    fig, axes = plots.panels(2, height=2.0)
+    assert len(axes) == 2
+    assert tuple(fig.get_size_inches()) == (8.4, 2.0)
+    assert plots.show(fig) is fig
+    assert not plt.fignum_exists(fig.number)

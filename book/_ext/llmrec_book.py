@@ -121,6 +121,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", _filter_claims)
     app.setup_extension("llmrec_figures")
     app.setup_extension("llmrec_search")
+    app.setup_extension("llmrec_api")
     roles = {"result": Result(), "minutes": Minutes(), "verdict": Verdict(), "chapter": Chapter()}
     for role, function in roles.items():
         app.add_role(role, function)

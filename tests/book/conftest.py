@@ -18,6 +18,16 @@ PAGES = sorted(ROOT.glob("book/*.md"))
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say at the very end, and loudly, which gates did not run: a skipped gate proves nothing."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped:
+        terminalreporter.section("GATES THAT DID NOT RUN", red=True, bold=True)
+        for report in skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+            terminalreporter.line(f"{report.nodeid}: {reason}", red=True)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test once for each page or notebook that it asks for."""
     for name, paths in {"page_path": PAGES, "notebook_path": NOTEBOOKS}.items():

@@ -1,0 +1,3 @@
+from .studies import study as study
+
+__version__: str

@@ -1,0 +1,12 @@
+from .base import CachedEncoder as CachedEncoder
+from .base import Encoder as Encoder
+from .columns import column_vectors as column_vectors
+from .controls import RandomEncoder as RandomEncoder
+from .controls import ShuffledEncoder as ShuffledEncoder
+from .lexical import Bm25Encoder as Bm25Encoder
+from .lexical import HashEncoder as HashEncoder
+from .lexical import TfidfEncoder as TfidfEncoder
+from .registry import available as available
+from .registry import get_encoder as get_encoder
+from .transformer import TransformerEncoder as TransformerEncoder
+from .transformer import convert_gguf as convert_gguf

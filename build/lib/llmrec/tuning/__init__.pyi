@@ -1,0 +1,10 @@
+from .chosen import RECORDED as RECORDED
+from .chosen import REGIMES as REGIMES
+from .chosen import recorded as recorded
+from .chosen import tuned as tuned
+from .search import Trial as Trial
+from .search import Tuned as Tuned
+from .search import tune as tune
+from .space import SearchSpace as SearchSpace
+from .space import model_of as model_of
+from .space import spaces as spaces
