@@ -21,6 +21,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up, as CONTRIBUTING.md draws it: a module imports its own layer and those before.
 LAYERS = (
     "config",
+    "cache",
     "shards",
     "token_tree",
     "vectors",
