@@ -116,15 +116,6 @@ class Contrast:
         """The difference, under the name that an Estimate has: both can be plotted alike."""
         return self.difference
 
-    @property
-    def effect(self) -> float:
-        """The comparison's effect size."""
-        return self.comparison.effect
-
-    def interval(self, level: float) -> tuple[float, float]:
-        """Return the interval at another level."""
-        return self.comparison.interval(level)
-
     def record(self, key: str, record: Record, tolerance: float | None = None) -> None:
         """Record ``key.difference``, ``.low``, ``.high`` and, exactly, ``key.outcome``.
 

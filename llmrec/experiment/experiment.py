@@ -13,9 +13,9 @@ from scipy.special import stdtrit
 from tqdm import tqdm
 
 from llmrec import config
+from llmrec.cache import Cache
 from llmrec.evaluation import Estimate, Evaluation, bootstrap, compare, compare_seeds, evaluate
-from llmrec.evaluation.statistics import PerUser
-from llmrec.experiment._fallback import Cache
+from llmrec.evaluation.statistics import Paired, PerUser
 from llmrec.experiment.contrasts import Contrast, Contrasts, Record, as_key
 from llmrec.experiment.measuring import Measurer, Slicer
 from llmrec.experiment.parts import Arm, Run
@@ -115,28 +115,29 @@ class Experiment:
             raise ValueError(
                 f"rehearsal {empty[0]!r} has no valid part: make its split with valid="
             )
-        sizes = {n: len(_grid(one.space)) for n, one in self.arms.items() if _is_grid(one.space)}
+        sizes = {
+            n: len(arm.grid()) for n, arm in self.arms.items() if not arm.is_searched and arm.space
+        }
         if budget is None and len(set(sizes.values())) > 1:
             raise ValueError(f"grids differ in size, {sizes}: make them equal or pass budget=")
         self.values, self.valid = {}, {}
         rows: list[list[Any]] = []
-        for arm in self.arms.values():
-            if arm.space and not _is_grid(arm.space):
+        for name, arm in self.arms.items():
+            if arm.is_searched:
                 tried, reached = self._searched(arm, runs[0], budget)
             else:
-                tried = [{**arm.values, **point} for point in _grid(arm.space)]
+                tried = arm.grid()
                 if budget is not None and len(tried) > budget:
                     drawn = np.random.default_rng(self.seed).permutation(len(tried))[:budget]
                     tried = [tried[place] for place in sorted(drawn)]
                 reached = [self._rehearsed(arm, runs, values) for values in tried]
             best = int(np.nanargmax(reached))
-            self.values[arm.name] = tried[best]
-            if arm.space and not _is_grid(arm.space):
+            if arm.is_searched:
                 reached[best] = self._rehearsed(arm, runs, tried[best])
-            self.valid[arm.name] = reached[best]
+            self.values[name], self.valid[name] = tried[best], reached[best]
             for place, (values, value) in enumerate(zip(tried, reached, strict=True)):
-                edge = _at_edge(arm.space, values) if place == best else ""
-                rows.append([arm.name, values, value, place == best, edge])
+                edge = _at_edge(arm.options, values) if place == best else ""
+                rows.append([name, values, value, place == best, edge])
         self.log = pd.DataFrame(rows, columns=list(self.log))
         return self
 
@@ -215,13 +216,12 @@ class Experiment:
     ) -> Contrast:
         """Return a minus b, paired over users and units (`compare_seeds`; `compare` with one)."""
         a, b, metric = self._arm(a), self._arm(b), metric or self.metric
-        pair = self._by_unit(a, slice), self._by_unit(b, slice)
-        one_run = len(pair[0]) == 1
-        found = (
-            compare(pair[0][0], pair[1][0], metric, self.seed)
-            if one_run
-            else compare_seeds(*pair, metric)
-        )
+        of_a, of_b = self._by_unit(a, slice), self._by_unit(b, slice)
+        found: Paired
+        if len(of_a) > 1:
+            found = compare_seeds(of_a, of_b, metric)
+        else:
+            found = compare(of_a[0], of_b[0], metric, self.seed)
         names = {"name": name or f"{a} - {b}", "a": a, "b": b, "metric": metric}
         margin = self.margin if margin is None else margin
         return Contrast.of(found, margin, level, **names, slice=slice or next(iter(self.slices)))
@@ -245,26 +245,23 @@ class Experiment:
         return Contrasts(rows, family)
 
     def table(self) -> pd.DataFrame:
-        """Return one row an arm and slice: ``kind, slice, value, low, high, valid, chosen``."""
+        """Return one row an arm and slice: ``kind, slice, value, low, high, valid, values``."""
         rows = []
-        for name in self._names():
-            arm = self.arms.get(name)
-            chosen = self.values[name] if arm and arm.space else None
-            for slice in self.slices:
-                one = self.level(name, slice)
-                kind = arm.kind if arm else "control"
-                valid = self.valid.get(name, np.nan)
-                rows.append([name, kind, slice, one.value, one.low, one.high, valid, chosen])
-        names = ["arm", "kind", "slice", "value", "low", "high", "valid", "chosen"]
+        for name, slice in product(self._names(), self.slices):
+            arm, one = self.arms.get(name), self.level(name, slice)
+            kind, chosen = (arm.kind, self.values[name]) if arm else ("control", None)
+            valid = self.valid.get(name, np.nan)
+            rows.append([name, kind, slice, one.value, one.low, one.high, valid, chosen])
+        names = ["arm", "kind", "slice", "value", "low", "high", "valid", "values"]
         return pd.DataFrame(rows, columns=names).set_index("arm")
 
     def figure(self, slice: str | None = None, title: str = "", **options: Any) -> Figure:
         """Draw the levels of one slice; options go to `llmrec.plots.interval_plot`."""
         from llmrec.plots import interval_plot
 
-        kinds = {name: self.arms[name].kind for name in self._names() if name in self.arms}
-        families = {name: FAMILIES.get(kinds.get(name, ""), "control") for name in self._names()}
         levels = {name: self.level(name, slice) for name in self._names()}
+        kinds = {name: self.arms[name].kind for name in levels if name in self.arms}
+        families = {name: FAMILIES.get(kinds.get(name, ""), "control") for name in levels}
         drawn = {"families": families, "title": title, "xlabel": self.metric} | options
         return interval_plot(levels, **drawn)[0]
 
@@ -274,15 +271,11 @@ class Experiment:
         A level's tolerance is a quarter of its interval, about half a standard error, or the one
         given, and never more than half the level.
         """
-        for name, row in self.table().iterrows():
-            parts = [
-                prefix,
-                as_key(str(name)),
-                *([as_key(row["slice"])] if len(self.slices) > 1 else []),
-            ]
-            wide = (row["high"] - row["low"]) / 4 if tolerance is None else tolerance
-            near = max(min(wide, row["value"] / 2), 1e-9)
-            record(".".join([*parts, as_key(self.metric)]), row["value"], "metric", near)
+        for name, slice in product(self._names(), self.slices):
+            one, key = self.level(name, slice), [prefix, as_key(name), as_key(slice)]
+            wide = (one.high - one.low) / 4 if tolerance is None else tolerance
+            key = [*(key if len(self.slices) > 1 else key[:2]), as_key(self.metric)]
+            record(".".join(key), one.value, "metric", max(min(wide, one.value / 2), 1e-9))
         for name, arm in self.arms.items():
             if arm.space:
                 chosen = ", ".join(f"{key} {value}" for key, value in self.values[name].items())
@@ -322,13 +315,12 @@ class Experiment:
     def _searched(
         self, arm: Arm, run: Run, budget: int | None
     ) -> tuple[list[dict[str, Any]], list[float]]:
-        from llmrec.tuning import spaces, tune
+        from llmrec.tuning import tune
 
         if budget is None or run.users is not None or self.judge is not evaluate:
             raise ValueError(
                 f"arm {arm.name!r} has a search space: it needs a budget, all users and evaluate()"
             )
-        space = spaces()[arm.space] if isinstance(arm.space, str) else arm.space
         found = tune(
             arm.make,  # type: ignore[arg-type]
             run.split,
@@ -337,31 +329,23 @@ class Experiment:
             self.metric,
             self.seed,
             name=arm.name,
-            space={**(space or {}), **arm.values},
+            space={**arm.options, **arm.values},
             items=run.items,
         )
         return [dict(one.values) for one in found.trials], [one.value for one in found.trials]
 
 
-def _is_grid(space: Mapping[str, Any] | str | None) -> bool:
-    return isinstance(space, Mapping) and all(isinstance(one, list) for one in space.values())
-
-
-def _grid(space: Mapping[str, Any] | str | None) -> list[dict[str, Any]]:
-    space = space if isinstance(space, Mapping) else {}
-    return [dict(zip(space, point, strict=True)) for point in product(*space.values())]
-
-
-def _at_edge(space: Mapping[str, Any] | str | None, values: Mapping[str, Any]) -> str:
+def _at_edge(options: Mapping[str, Any], values: Mapping[str, Any]) -> str:
     """Name the arguments that ended at the smallest or largest number tried, 0 and inf aside."""
-    out = []
-    for name, tried in (space if isinstance(space, Mapping) else {}).items():
-        ends = [tried[end] for end in ("low", "high")] if isinstance(tried, Mapping) else tried
-        if isinstance(tried, Mapping) or (isinstance(tried, list) and len(set(tried)) > 2):
-            numbers = [one for one in ends if isinstance(one, (int, float))]
-            at = values[name] in (min(numbers), max(numbers)) if numbers else False
-            out += [name] if at and values[name] not in (0, np.inf) else []
-    return ", ".join(out)
+    at = []
+    for name, tried in options.items():
+        ends = tried if isinstance(tried, list) else []
+        if isinstance(tried, Mapping):
+            ends = [tried["low"], (tried["low"] + tried["high"]) / 2, tried["high"]]
+        numbers = sorted({one for one in ends if isinstance(one, (int, float))})
+        if len(numbers) > 2 and values[name] in (numbers[0], numbers[-1]):
+            at += [name] if values[name] not in (0, np.inf) else []
+    return ", ".join(at)
 
 
 def _each(runs: Iterable[Run | Callable[[], Run]]) -> Iterator[Run]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import inspect
@@ -13,10 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 
+from llmrec.cache import Cache, key_of
 from llmrec.data import Split
 from llmrec.evaluation import Evaluation
 from llmrec.evaluation.statistics import PerUser
-from llmrec.experiment._fallback import Cache, code_of, key_of
+from llmrec.experiment._fallback import code_of
 from llmrec.experiment.parts import Arm, Run
 from llmrec.models import Features, Recommender
 
@@ -90,7 +92,13 @@ class Measurer:
             for slice, cut in cuts.items()
             for name in names
         }
-        keys = self._keys(options, arm, model, features, run, part)
+        keys: dict[Place, str] = {}
+        with contextlib.suppress(TypeError):  # what nothing pins is measured each time
+            if self.cache:
+                same = [pinned(one) for one in (model, features, self.judge, self.metrics)]
+                content = [*same, run.hash, part]
+                for place, asked in options.items():
+                    keys[place] = key_of([*content, place[0] == arm.name, pinned(asked)])
         kept = self.cache.get(keys.values()) if self.cache and keys else {}
         found = {
             place: _unpacked(place[0], kept[key]) for place, key in keys.items() if key in kept
@@ -100,7 +108,7 @@ class Measurer:
             if one_list:
                 models[names[1]] = OneList(model).fit(shown.split)
             found = {p: self._judged(models[p[0]], p[0], judged, part, options[p]) for p in options}
-            if self.cache:
+            if self.cache and keys:
                 self.cache.put({key: _packed(found[place]) for place, key in keys.items()})
         return found
 
@@ -114,25 +122,6 @@ class Measurer:
         if any(np.isnan(of_metric).any() for of_metric in values.values()):
             raise ValueError("the judge gave NaN: leave out users without a value")
         return Evaluation(name, cuts, np.asarray(reached.users), values)
-
-    def _keys(
-        self,
-        options: Mapping[Place, Mapping[str, Any]],
-        arm: Arm,
-        model: Recommender,
-        features: Features,
-        run: Run,
-        part: str,
-    ) -> dict[Place, str]:
-        """Return a key a place; none at all where something is not pinned."""
-        try:
-            common = [pinned(one) for one in (model, features, self.judge, self.metrics)]
-            return {
-                (name, slice): key_of([common, run.hash, part, name == arm.name, pinned(asked)])
-                for (name, slice), asked in options.items()
-            }
-        except TypeError:
-            return {}
 
 
 def pinned(value: Any) -> Any:

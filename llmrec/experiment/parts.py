@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from llmrec.data import Split
 from llmrec.models import Features, Recommender
 
 Kind = Literal["id", "text", "hybrid", "baseline", "control"]
-Control = Literal["shuffled", "strangers", "one list", "no text"]
+Control = Literal["shuffled", "strangers", "one list"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +87,13 @@ class Arm:
         names of readings.
     kind : "id", "text", "hybrid", "baseline" or "control"
     twin : str, optional
-        Name of the arm that is the same model without text.
+        Name of the arm that is the same model without text: what ``"<name>: no text"`` means.
     controls : tuple of str, optional
         Among ``"shuffled"`` (rows of the items' vectors permuted among the items that have a text),
-        ``"strangers"`` (the same for users), ``"one list"`` (the arm's mean scores over users, the
-        same for everybody) and ``"no text"`` (the twin). Default: all that apply.
-    permuted : tuple of str
-        ``"items"``, ``"users"``: whose vectors are permuted in each run.
+        ``"strangers"`` (the same for users) and ``"one list"`` (the arm's mean scores over users,
+        the same for everybody). Default: all that apply.
+    permuted : "", "items" or "users"
+        Whose vectors are permuted in each run.
     """
 
     name: str
@@ -104,38 +105,46 @@ class Arm:
     twin: str | None = None
     users_reading: str | None = None
     controls: Sequence[Control] | None = None
-    permuted: tuple[str, ...] = ()
+    permuted: Literal["", "items", "users"] = ""
 
     def asks(self, control: Control) -> bool:
         """Return whether a control belongs to this arm: it applies, and was not left out."""
-        applies = {
-            "shuffled": self.reading is not None,
-            "strangers": self.users_reading is not None,
-            "one list": self.reading is not None or self.users_reading is not None,
-            "no text": self.twin is not None,
-        }[control]
+        reads, reads_users = self.reading is not None, self.users_reading is not None
+        applies = {"shuffled": reads, "strangers": reads_users, "one list": reads or reads_users}
         if self.controls is None:
-            return applies and self.kind != "control"
-        if control in self.controls and not applies:
-            need = {"no text": "a twin", "strangers": "a users_reading"}.get(control, "a reading")
-            raise ValueError(f"arm {self.name!r} asks for the control {control!r}: give it {need}")
+            return applies[control] and self.kind != "control"
+        if control in self.controls and not applies[control]:
+            raise ValueError(f"arm {self.name!r}: the control {control!r} needs a reading")
         return control in self.controls
 
     def shuffles(self) -> list[Arm]:
         """Return the controls that are fitted themselves, each with settings of its own."""
-        permuted: dict[Control, str] = {"shuffled": "items", "strangers": "users"}
+        rows: dict[Control, Literal["items", "users"]] = {"shuffled": "items", "strangers": "users"}
+        options: dict[str, Any] = {"kind": "control", "twin": None, "controls": ()}
         return [
-            replace(
-                self,
-                name=f"{self.name}: {control}",
-                kind="control",
-                twin=None,
-                controls=(),
-                permuted=(what,),
-            )
-            for control, what in permuted.items()
+            replace(self, name=f"{self.name}: {control}", permuted=what, **options)
+            for control, what in rows.items()
             if self.asks(control)
         ]
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The space, looked up if it is a name."""
+        if isinstance(self.space, str):
+            from llmrec.tuning import spaces
+
+            return spaces()[self.space]
+        return self.space or {}
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether the space is more than a grid."""
+        return not all(isinstance(tried, list) for tried in self.options.values())
+
+    def grid(self) -> list[dict[str, Any]]:
+        """Return the values at each point of the grid, the last argument moving first."""
+        points = product(*self.options.values())
+        return [{**self.values, **dict(zip(self.options, one, strict=True))} for one in points]
 
     def model(self, run: Run, values: Mapping[str, Any]) -> Recommender:
         """Return the model, not fitted."""
@@ -156,14 +165,14 @@ class Arm:
                     f" the run's readings (there: {have})"
                 )
             table = None if name is None else np.asarray(run.readings[name])
-            tables[what] = permuted(table, [seed, run.seed]) if what in self.permuted else table
+            if table is not None and what == self.permuted:
+                table = permuted(table, [seed, run.seed])
+            tables[what] = table
         return Features(**tables)
 
 
-def permuted(table: np.ndarray | None, seed: list[int]) -> np.ndarray | None:
+def permuted(table: np.ndarray, seed: list[int]) -> np.ndarray:
     """Return the rows in another order; zero rows, those without a text, stay in place."""
-    if table is None:
-        return None
     there = np.flatnonzero(np.any(table, axis=1))
     out = table.copy()
     out[there] = table[np.random.default_rng(seed).permutation(there)]
