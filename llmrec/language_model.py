@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,27 +16,28 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from llmrec import config
-from llmrec.encoders.base import fingerprint_of
+from llmrec.cache import Cache, key_of
 from llmrec.encoders.transformer import (
-    PRECISION_VARIABLE,
     Precision,
+    checked_precision,
+    folder_sums,
+    load_model,
+    load_tokenizer,
     model_folder,
     one_line_errors,
+    padded,
     quiet,
-    smollm2,
-    weights_hash,
 )
 from llmrec.prompts import Chat, Prompt
-from llmrec.shards import JsonShards, key_of
-from llmrec.token_tree import Ids, Pair, TokenTree, trees
+
+Ids = tuple[int, ...]
+Pair = tuple[Ids, Ids]  # prompt, continuation
+Compute = Callable[[Sequence[Any]], Iterator[dict[Any, Any]]]  # questions → answers, in batches
 
 TREE_TOKENS = 512  # of likelihood: fewer, more overhead; more, attention grows with the square
 HEAD_ROWS = 256  # positions whose probabilities over the vocabulary are held at once
 BATCH_PROMPTS = 16  # of generation
-KEEP_EVERY = 16  # batches between two writes of the cache: what an interruption may lose
 _MARK = "\ue000{}\ue001"  # stands for a message in the chat's frame; private use, so in no wording
-
-Compute = Callable[[Sequence[Any]], Iterator[dict[Any, Any]]]  # questions → answers, in batches
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,8 @@ class LanguageModel:
     adapter:
         Folder of a LoRA adapter, merged into the weights when they are loaded.
     precision:
-        ``"float32"`` or ``"bfloat16"`` (``LLMREC_PRECISION`` sets it too). ``"auto"`` is float32:
-        a vector survives bfloat16's rounding, but an order of likelihoods or a choice of words may
-        not, and another machine would tell another story.
+        ``"float32"`` (the default) or ``"bfloat16"`` (``LLMREC_PRECISION`` sets it, too): a vector
+        survives bfloat16's rounding, but an order of likelihoods or a choice of words may not.
     cache:
         Keep results on disk, so that a second run is quick and an interrupted one goes on.
 
@@ -100,13 +100,10 @@ class LanguageModel:
         precision: Precision | None = None,
         cache: bool = True,
     ) -> None:
-        asked = precision or os.environ.get(PRECISION_VARIABLE) or "auto"
-        if asked not in get_args(Precision):
-            raise ValueError(f"precision {asked!r} is not 'auto', 'bfloat16' or 'float32'")
+        self.precision = checked_precision(precision)
         self.name = Path(model).name
-        self.path = smollm2().path if model == "smollm2" else model_folder(model)
+        self.path = model_folder(model)
         self.adapter = adapter
-        self.precision = "float32" if asked == "auto" else asked
         self.cache = cache
 
     def __repr__(self) -> str:
@@ -116,20 +113,12 @@ class LanguageModel:
     @cached_property
     def fingerprint(self) -> str:
         """Hex digits that change whenever the answers might: weights, adapter, precision."""
-        adapter = ""
-        if self.adapter:
-            settings = json.loads((self.adapter / "adapter_config.json").read_text("utf-8"))
-            adapter = weights_hash(self.adapter) + key_of(settings)
-        return fingerprint_of(
-            weights=weights_hash(self.path), adapter=adapter, precision=self.precision
-        )
+        adapter = folder_sums(self.adapter) if self.adapter else ""
+        return key_of([folder_sums(self.path), adapter, self.precision])
 
     @cached_property
     def tokenizer(self) -> Any:
-        from transformers import AutoTokenizer
-
-        with quiet(), one_line_errors(self.path):
-            return AutoTokenizer.from_pretrained(self.path, trust_remote_code=False)
+        return load_tokenizer(self.path)
 
     @cached_property
     def model(self) -> Any:
@@ -140,19 +129,22 @@ class LanguageModel:
 
             with quiet(), one_line_errors(self.adapter):
                 model = PeftModel.from_pretrained(model, self.adapter).merge_and_unload()
+        model = model.eval()
+        self._shares = _shares_beginnings(model)
+        if not self._shares:
+            logging.getLogger(__name__).warning(
+                "%s: prompts that begin alike are read one by one, which is slower: a shared pass"
+                " does not give this model's own likelihoods",
+                self.name,
+            )
         model = model.to(getattr(torch, self.precision))
         if self.precision != "float32":
             _widen_head(model)  # bfloat16 logits come in steps of an eighth: words would tie
-        return model.eval().to(config.device())
+        return model.to(config.device())
 
     def load(self) -> Any:
         """Return a fresh copy of the network in float32 on the CPU, without the adapter."""
-        from transformers import AutoModelForCausalLM
-
-        with quiet(), one_line_errors(self.path):
-            return AutoModelForCausalLM.from_pretrained(
-                self.path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
-            )
+        return load_model("AutoModelForCausalLM", self.path)
 
     # --- text to tokens ---------------------------------------------------------------------------
 
@@ -240,45 +232,23 @@ class LanguageModel:
 
     def next_words(self, prompt: Prompt, k: int = 10) -> list[tuple[str, float]]:
         """Return the ``k`` most probable next tokens, as text, with their probabilities."""
-        tree = TokenTree()
-        tree.add(self.prompt_ids(prompt), (0,))
-        state = self._states(tree)[:, -1]
+        torch.set_num_threads(config.threads())
         with torch.inference_mode():
-            best = self.model.get_output_embeddings()(state).float().softmax(-1)[0].topk(k)
+            logits = _logits(self.model, self.prompt_ids(prompt))[-1]
+            best = logits.softmax(-1).topk(k)
         words = [self.tokenizer.decode([int(token)]) for token in best.indices]
         return list(zip(words, best.values.tolist(), strict=True))
 
     def _score_pairs(self, pairs: Sequence[Pair]) -> Iterator[dict[Pair, float]]:
         self._check_length(max(len(prompt) + len(answer) for prompt, answer in pairs))
-        for tree in trees(pairs, TREE_TOKENS):
-            said = [tree.path(*pair) for pair in tree.pairs]
-            states = self._states(tree)[0, [node for path in said for node in path]]
-            steps = self._log_probability(states, [t for _, answer in tree.pairs for t in answer])
-            ends = np.cumsum([len(path) for path in said])[:-1]
-            sums = [float(part.sum()) for part in np.split(steps, ends)]
-            yield dict(zip(tree.pairs, sums, strict=True))
-
-    @torch.inference_mode()
-    def _states(self, tree: TokenTree) -> torch.Tensor:
-        """Return the hidden state at each node of a tree of tokens, ``(1, t, d)``."""
         torch.set_num_threads(config.threads())
-        device = next(self.model.parameters()).device
-        return self.model.base_model(
-            input_ids=torch.tensor([tree.tokens], device=device),
-            position_ids=torch.tensor([tree.depths], device=device),
-            attention_mask=torch.from_numpy(tree.ancestors())[None, None].to(device),
-            use_cache=False,
-        )[0]
-
-    @torch.inference_mode()
-    def _log_probability(self, states: torch.Tensor, tokens: Sequence[int]) -> np.ndarray:
-        """Return ``log p`` of the token after each state, float64 ``(n,)``."""
-        asked = torch.tensor(tokens, device=states.device)[:, None]
-        picked = []
-        for part, token in zip(states.split(HEAD_ROWS), asked.split(HEAD_ROWS), strict=True):
-            log_p = F.log_softmax(self.model.get_output_embeddings()(part).float(), dim=-1)
-            picked.append(log_p.gather(1, token)[:, 0])
-        return torch.cat(picked).double().cpu().numpy()
+        model, window = self.model, _window(self.model.config)
+        alone = {pair for pair in pairs if not self._shares or len(pair[0] + pair[1]) > window}
+        for prompt, answer in alone:
+            yield {(prompt, answer): float(_plain_scores(model, prompt, answer).sum())}
+        for tree in _trees(sorted(set(pairs) - alone), TREE_TOKENS):
+            scores = _tree_scores(model, tree)
+            yield {pair: float(part.sum()) for pair, part in zip(tree.pairs, scores, strict=True)}
 
     # --- generation -------------------------------------------------------------------------------
 
@@ -314,12 +284,9 @@ class LanguageModel:
         from transformers import GenerationConfig, StoppingCriteriaList
 
         torch.set_num_threads(config.threads())
-        width = max(map(len, batch))
+        tokens, mask = padded(batch, side="left")
+        width = tokens.shape[1]
         end = self.tokenizer.eos_token_id
-        tokens = torch.full((len(batch), width), end or 0)  # padded on the left
-        for row, ids in enumerate(batch):
-            tokens[row, width - len(ids) :] = torch.tensor(ids)
-        mask = torch.arange(width) >= torch.tensor([width - len(ids) for ids in batch])[:, None]
 
         def text_of(ids: torch.Tensor) -> str:
             return self.tokenizer.decode(ids[width:], skip_special_tokens=True)
@@ -349,28 +316,22 @@ class LanguageModel:
     # --- what both share --------------------------------------------------------------------------
 
     @cached_property
-    def _kept(self) -> JsonShards:
-        return JsonShards(config.cache_dir() / "language_model" / self.fingerprint)
+    def _kept(self) -> Cache:
+        return Cache(config.cache_dir() / "language_model" / f"{self.fingerprint}.sqlite")
 
     def _answers(self, kind: str, asked: Sequence[Any], compute: Compute) -> dict[Any, Any]:
         """Answer from the cache what it holds, compute the rest, and keep it batch by batch."""
-        keys = {question: key_of(kind, question) for question in dict.fromkeys(asked)}
-        known = self._kept.read() if self.cache else {}
-        found = {question: known[key] for question, key in keys.items() if key in known}
+        keys = {question: key_of([kind, question]) for question in dict.fromkeys(asked)}
+        known = self._kept.get(keys.values()) if self.cache else {}
+        found = {question: json.loads(known[key]) for question, key in keys.items() if key in known}
         missing = [question for question in keys if question not in found]
-        waiting: dict[str, Any] = {}
-        try:
-            with tqdm(total=len(missing), desc=self.name, unit="text", delay=3, leave=False) as bar:
-                for n, answers in enumerate(compute(missing) if missing else (), start=1):
-                    found |= answers
-                    waiting |= {keys[question]: answer for question, answer in answers.items()}
-                    bar.update(len(answers))
-                    if self.cache and n % KEEP_EVERY == 0:
-                        self._kept.add(waiting)
-                        waiting = {}
-        finally:  # also when interrupted: what is computed is kept
-            if self.cache:
-                self._kept.add(waiting)
+        with tqdm(total=len(missing), desc=self.name, unit="text", delay=3, leave=False) as bar:
+            for answers in compute(missing) if missing else ():
+                found |= answers
+                bar.update(len(answers))
+                if self.cache:
+                    new = {keys[q]: json.dumps(answer).encode() for q, answer in answers.items()}
+                    self._kept.put(new)
         return found
 
     def _check_length(self, width: int) -> None:
@@ -386,3 +347,142 @@ def _widen_head(model: Any) -> None:
     head = model.get_output_embeddings()
     head.weight = torch.nn.Parameter(head.weight.float(), requires_grad=False)  # no longer tied
     head.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+
+
+# --- passes of the network ----------------------------------------------------------------------
+
+
+def _logits(model: Any, ids: Ids) -> torch.Tensor:
+    """Return float32 logits ``(t, vocabulary)`` of one plain pass over one sequence."""
+    tokens = torch.tensor([ids], device=next(model.parameters()).device)
+    return model(input_ids=tokens, use_cache=False).logits[0].float()
+
+
+@torch.inference_mode()
+def _plain_scores(model: Any, prompt: Ids, answer: Ids) -> np.ndarray:
+    """Return ``log p`` of each token of an answer, float64, from one plain pass."""
+    log_p = _logits(model, prompt + answer[:-1])[len(prompt) - 1 :].log_softmax(-1)
+    tokens = torch.tensor(answer, device=log_p.device)[:, None]
+    return log_p.gather(1, tokens)[:, 0].double().cpu().numpy()
+
+
+@torch.inference_mode()
+def _tree_scores(model: Any, tree: _TokenTree) -> list[np.ndarray]:
+    """Return ``log p`` of each token of each answer of a tree, float64, from one pass over it."""
+    device = next(model.parameters()).device
+    hidden = model.base_model(
+        input_ids=torch.tensor([tree.tokens], device=device),
+        position_ids=torch.tensor([tree.depths], device=device),
+        attention_mask=torch.from_numpy(tree.ancestors())[None, None].to(device),
+        use_cache=False,
+    )[0]  # (1, t, d)
+    paths = [tree.path(*pair) for pair in tree.pairs]
+    states = hidden[0, [node for path in paths for node in path]]
+    tokens = [[token] for _, answer in tree.pairs for token in answer]
+    asked = torch.tensor(tokens, device=device)
+    picked = []
+    for part, token in zip(states.split(HEAD_ROWS), asked.split(HEAD_ROWS), strict=True):
+        log_p = F.log_softmax(model.get_output_embeddings()(part).float(), dim=-1)
+        picked.append(log_p.gather(1, token)[:, 0])
+    steps = torch.cat(picked).double().cpu().numpy()
+    return np.split(steps, np.cumsum([len(path) for path in paths])[:-1])
+
+
+def _window(settings: Any) -> float:
+    """Return how many tokens back each layer sees: infinite in most models."""
+    names = ("sliding_window", "window_size", "attention_chunk_size")
+    sizes = [getattr(settings.get_text_config(), name, None) for name in names]
+    return min(filter(None, sizes), default=np.inf)
+
+
+def _shares_beginnings(model: Any) -> bool:
+    """Check on two short pairs that a pass over their tree equals a plain pass over each.
+
+    It does not where an architecture ignores a mask of its caller's or changes its logits after the
+    head (soft-capping). A sequence longer than a sliding window is never read in a tree.
+    """
+    prompt = tuple(range(3, 19))
+    pairs = [(prompt, (5, 40, 7)), (prompt[:8], (30, 4))]
+    tree = next(_trees(pairs, TREE_TOKENS))
+    plain = [_plain_scores(model, *pair) for pair in tree.pairs]
+    try:
+        shared = _tree_scores(model, tree)
+    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError):
+        return False  # such a mask, or positions, are no input of this architecture
+    return all(np.allclose(a, b, rtol=0, atol=1e-3) for a, b in zip(shared, plain, strict=True))
+
+
+class _TokenTree:
+    """Token sequences with common beginnings, each beginning held once.
+
+    A node sees its ancestors only, at the distance it has in its own sequence, so that one pass
+    over the tree equals one pass over each sequence. A continuation's last token predicts nothing
+    that is asked and is left out.
+
+    Attributes
+    ----------
+    tokens, depths, parents:
+        Of each node; the parent of a first token is -1.
+    pairs:
+        The ``(prompt, continuation)`` held, in the order they were added.
+    """
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.depths: list[int] = []
+        self.parents: list[int] = []
+        self.pairs: list[Pair] = []
+        self._children: dict[tuple[int, int], int] = {}
+
+    def add(self, prompt: Ids, answer: Ids) -> None:
+        """Hold a pair, sharing what the tree holds of it already."""
+        node = -1
+        for depth, token in enumerate(prompt + answer[:-1]):
+            child = self._children.get((node, token))
+            if child is None:
+                child = self._children[node, token] = len(self.tokens)
+                self.tokens.append(token)
+                self.depths.append(depth)
+                self.parents.append(node)
+            node = child
+        self.pairs.append((prompt, answer))
+
+    def news(self, sequence: Ids) -> int:
+        """Count the tokens of a sequence that the tree does not hold."""
+        node = -1
+        for depth, token in enumerate(sequence):
+            if (node, token) not in self._children:
+                return len(sequence) - depth
+            node = self._children[node, token]
+        return 0
+
+    def path(self, prompt: Ids, answer: Ids) -> list[int]:
+        """Return the node before each token of a held answer."""
+        node, nodes = -1, []
+        for token in prompt + answer[:-1]:
+            node = self._children[node, token]
+            nodes.append(node)
+        return nodes[len(prompt) - 1 :]
+
+    def ancestors(self) -> np.ndarray:
+        """Return boolean ``(t, t)``: the row's node sees the column's."""
+        sees = np.eye(len(self.tokens), dtype=bool)
+        for node, parent in enumerate(self.parents):
+            if parent >= 0:
+                sees[node] |= sees[parent]
+        return sees
+
+
+def _trees(pairs: Sequence[Pair], size: int) -> Iterator[_TokenTree]:
+    """Pack pairs into trees of at most ``size`` tokens (a longer pair has a tree of its own).
+
+    Sorted pairs share the most with their neighbours.
+    """
+    tree = _TokenTree()
+    for prompt, answer in pairs:
+        if tree.pairs and len(tree.tokens) + tree.news(prompt + answer[:-1]) > size:
+            yield tree
+            tree = _TokenTree()
+        tree.add(prompt, answer)
+    if tree.pairs:
+        yield tree
