@@ -233,20 +233,28 @@ class LanguageModel:
     def next_words(self, prompt: Prompt, k: int = 10) -> list[tuple[str, float]]:
         """Return the ``k`` most probable next tokens, as text, with their probabilities."""
         torch.set_num_threads(config.threads())
+        ids, model, tree = self.prompt_ids(prompt), self.model, _TokenTree()
         with torch.inference_mode():
-            logits = _logits(self.model, self.prompt_ids(prompt))[-1]
+            if self._reads_trees(ids):
+                tree.add(ids, (0,))
+                logits = model.get_output_embeddings()(_states(model, tree)[-1:])[0].float()
+            else:
+                logits = _logits(model, ids)[-1]
             best = logits.softmax(-1).topk(k)
         words = [self.tokenizer.decode([int(token)]) for token in best.indices]
         return list(zip(words, best.values.tolist(), strict=True))
 
+    def _reads_trees(self, sequence: Ids) -> bool:
+        return self._shares and len(sequence) <= _window(self.model.config)
+
     def _score_pairs(self, pairs: Sequence[Pair]) -> Iterator[dict[Pair, float]]:
         self._check_length(max(len(prompt) + len(answer) for prompt, answer in pairs))
         torch.set_num_threads(config.threads())
-        model, window = self.model, _window(self.model.config)
-        alone = {pair for pair in pairs if not self._shares or len(pair[0] + pair[1]) > window}
-        for prompt, answer in alone:
+        model = self.model
+        together = [pair for pair in sorted(pairs) if self._reads_trees(pair[0] + pair[1])]
+        for prompt, answer in sorted(set(pairs).difference(together)):
             yield {(prompt, answer): float(_plain_scores(model, prompt, answer).sum())}
-        for tree in _trees(sorted(set(pairs) - alone), TREE_TOKENS):
+        for tree in _trees(together, TREE_TOKENS):
             scores = _tree_scores(model, tree)
             yield {pair: float(part.sum()) for pair, part in zip(tree.pairs, scores, strict=True)}
 
@@ -369,23 +377,27 @@ def _plain_scores(model: Any, prompt: Ids, answer: Ids) -> np.ndarray:
 @torch.inference_mode()
 def _tree_scores(model: Any, tree: _TokenTree) -> list[np.ndarray]:
     """Return ``log p`` of each token of each answer of a tree, float64, from one pass over it."""
-    device = next(model.parameters()).device
-    hidden = model.base_model(
-        input_ids=torch.tensor([tree.tokens], device=device),
-        position_ids=torch.tensor([tree.depths], device=device),
-        attention_mask=torch.from_numpy(tree.ancestors())[None, None].to(device),
-        use_cache=False,
-    )[0]  # (1, t, d)
     paths = [tree.path(*pair) for pair in tree.pairs]
-    states = hidden[0, [node for path in paths for node in path]]
+    states = _states(model, tree)[[node for path in paths for node in path]]
     tokens = [[token] for _, answer in tree.pairs for token in answer]
-    asked = torch.tensor(tokens, device=device)
+    asked = torch.tensor(tokens, device=states.device)
     picked = []
     for part, token in zip(states.split(HEAD_ROWS), asked.split(HEAD_ROWS), strict=True):
         log_p = F.log_softmax(model.get_output_embeddings()(part).float(), dim=-1)
         picked.append(log_p.gather(1, token)[:, 0])
     steps = torch.cat(picked).double().cpu().numpy()
     return np.split(steps, np.cumsum([len(path) for path in paths])[:-1])
+
+
+def _states(model: Any, tree: _TokenTree) -> torch.Tensor:
+    """Return the hidden state at each node of a tree, ``(t, d)``."""
+    device = next(model.parameters()).device
+    return model.base_model(
+        input_ids=torch.tensor([tree.tokens], device=device),
+        position_ids=torch.tensor([tree.depths], device=device),
+        attention_mask=torch.from_numpy(tree.ancestors())[None, None].to(device),
+        use_cache=False,
+    )[0][0]
 
 
 def _window(settings: Any) -> float:

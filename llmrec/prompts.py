@@ -8,7 +8,7 @@ from functools import cache
 
 from llmrec.text import clean, named, parse, wordings
 
-FIELDS = ("kind", "item", "candidates")
+FIELDS = ("items", "kind", "item", "candidates")
 LONGEST = 120  # characters of an item's text: a longer one would crowd out the question
 _QUOTES = str.maketrans(dict.fromkeys('"“”„‟«»＂`', "'"))
 
@@ -76,10 +76,10 @@ class PromptTemplate:
     def __post_init__(self) -> None:
         if bool(self.text) == bool(self.user):
             raise ValueError("a prompt template has either 'text' or 'user', not both or neither")
+        for wording in (self.history, self.no_history):
+            parse(wording, FIELDS)
         for wording in (self.text, self.system, self.user, self.answer):
             parse(wording, ("history", *FIELDS))
-        for wording in (self.history, self.no_history):
-            parse(wording, ("items", *FIELDS))
 
     def fill(
         self,
@@ -113,14 +113,14 @@ class PromptTemplate:
             if lettered
             else self.join.join(rows)
         )
-        values = {"kind": kind, "item": quoted(item), "candidates": listed}
         items = self.join.join(quoted(text) for text in history)
-        wording = self.history if items else self.no_history
-        values["history"] = parse(wording, ("items", *FIELDS)).fill({"items": items, **values})
-        text, system, user, answer = (
-            parse(wording, ("history", *FIELDS)).fill(values)
-            for wording in (self.text, self.system, self.user, self.answer)
-        )
+        values = {"items": items, "kind": kind, "item": quoted(item), "candidates": listed}
+
+        def filled(wording: str) -> str:
+            return parse(wording).fill(values, tidy=False)
+
+        values["history"] = filled(self.history if items else self.no_history)
+        text, system, user, answer = map(filled, (self.text, self.system, self.user, self.answer))
         return text or Chat(user, system, answer)
 
 

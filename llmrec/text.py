@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -29,30 +29,21 @@ _TIMES = ("", "", "twice", *(f"{number} times" for number in _NUMBERS))
 
 
 class Template:
-    """A wording with ``{field}``, and ``[ ... ]`` around a part that needs all fields inside it.
+    """A wording such as ``"{title}[ by {author}]."``: fields, and parts that need all of theirs.
 
     Values are filled in once and never read as a template again, so braces, brackets or
-    instructions inside a title stay what they are: a title.
-
-    Parameters
-    ----------
-    wording:
-        Such as ``"{title}[ by {author}]."``. Parts are not nested.
-    fields:
-        The fields that there are; any by default.
-
-    Raises
-    ------
-    ValueError
-        When a brace or bracket has no partner, or a field is not one of ``fields``.
+    instructions inside a title stay what they are: a title. ValueError when a brace or bracket has
+    no partner, parts are nested, or a field is not one of ``fields`` (any is, by default).
     """
 
     def __init__(self, wording: str, fields: Collection[str] | None = None) -> None:
         # Odd places of each split hold what stood between the brackets, or between the braces.
         parts = [re.split(r"\{([^{}]*)\}", part) for part in re.split(r"\[([^][]*)\]", wording)]
+        self._parts = parts
         self.fields = [name for part in parts for name in part[1::2]]
         self.required = [name for part in parts[::2] for name in part[1::2]]
-        if "" in self.fields or set("{}[]") & set("".join(sum((p[::2] for p in parts), []))):
+        literals = "".join(text for part in parts for text in part[::2])
+        if "" in self.fields or set("{}[]") & set(literals):
             raise ValueError(
                 f"template {wording!r} is malformed: write {{field}}, and [ ... ] around an "
                 "optional part, neither nested nor left open"
@@ -61,40 +52,29 @@ class Template:
             raise ValueError(
                 f"template {wording!r} has no field {unknown[0]!r}: it has {', '.join(fields)}"
             )
-        self._parts = parts
 
-    def pieces(self, values: Mapping[str, str]) -> Iterator[tuple[bool, str]]:
-        """Yield ``(is a value, text)`` of all parts but the optional ones that lack a value."""
-        for place, part in enumerate(self._parts):
-            if place % 2 == 0 or all(values.get(name) for name in part[1::2]):
-                for at, text in enumerate(part):
-                    yield at % 2 == 1, values.get(text, "") if at % 2 else text
+    def fill(self, values: Mapping[str, str], tidy: bool = True) -> str:
+        """Fill in the values; a part that lacks one is left out.
 
-    def fill(self, values: Mapping[str, str]) -> str:
-        """Fill in the values and change nothing else."""
-        return "".join(text for _, text in self.pieces(values))
-
-    def sentence(self, values: Mapping[str, str]) -> str:
-        """Fill in the values; punctuation at an empty start, and doubled stops, are left out.
-
-        Without any value there is nothing to say: the sentence is empty.
+        Tidy text has no punctuation at an empty start and no doubled stops, and is empty when it
+        has no value at all.
         """
-        if not any(values.get(name) for name in self.fields):
-            return ""
         out = ""
-        for is_value, text in self.pieces(values):
-            if not is_value and not out:
-                text = text.lstrip(_EDGE)
-            elif not is_value and text.startswith(".") and out.endswith("."):
-                text = text[1:]
-            out += text
-        return out
+        for place, part in enumerate(self._parts):
+            if place % 2 and not all(values.get(name) for name in part[1::2]):
+                continue
+            for at, text in enumerate(part):
+                if at % 2:
+                    text = values.get(text, "")
+                elif tidy and not out:
+                    text = text.lstrip(_EDGE)
+                elif tidy and out.endswith("."):
+                    text = text.removeprefix(".")
+                out += text
+        return out if not tidy or any(values.get(name) for name in self.fields) else ""
 
 
-@cache
-def parse(wording: str, fields: Collection[str] | None = None) -> Template:
-    """Return the `Template` of a wording, parsed once."""
-    return Template(wording, fields)
+parse = cache(Template)  # a wording is parsed once
 
 
 @cache
@@ -212,11 +192,11 @@ def item_text(items: pd.DataFrame, template: str = "ml-100k") -> list[str]:
     >>> item_text(films, "{title}[ ({year})]")
     ['Heat (1995)', 'Ran']
     """
-    if "{" in template:
-        compiled = parse(template)
-    else:
-        known = wordings("templates.yml")["items"]
-        compiled = parse(named("item template", template, known, "write one with {fields}"))
+    known = wordings("templates.yml")["items"]
+    own = "{" in template  # the wording itself, not its name
+    compiled = parse(
+        template if own else named("item template", template, known, "write one with {fields}")
+    )
     if missing := [name for name in compiled.required if name != "*" and name not in items]:
         raise KeyError(
             f"item template {template!r} needs column {missing[0]!r}; the items table has "
@@ -226,7 +206,7 @@ def item_text(items: pd.DataFrame, template: str = "ml-100k") -> list[str]:
     if "*" in compiled.fields:
         columns["*"] = _all_other_text(items, {"item", *compiled.fields})
     rows = zip(*columns.values(), strict=True) if columns else iter([()] * len(items))
-    return [compiled.sentence(dict(zip(columns, row, strict=True))) for row in rows]
+    return [compiled.fill(dict(zip(columns, row, strict=True))) for row in rows]
 
 
 def _all_other_text(items: pd.DataFrame, used: set[str]) -> list[str]:
@@ -293,9 +273,7 @@ def behaviour_text(
         When the budget is not positive or an item code is not a row of ``items``.
     """
     wording = _behaviour_template(template)
-    if budget < 1:
-        raise ValueError(f"budget {budget} is not a positive number of tokens")
-    _check_history(history, len(items))
+    _check(history, len(items), budget)
     names = item_text(items, wording.item) if isinstance(items, pd.DataFrame) else items
     return _write(_events(history, names, wording), wording, budget, count_tokens)
 
@@ -318,9 +296,7 @@ def behaviour_texts(
     """
     own = split.dataset.name if split.dataset.name in _behaviour() else "generic"
     wording = _behaviour_template(template or own)
-    if budget < 1:
-        raise ValueError(f"budget {budget} is not a positive number of tokens")
-    _check_history(split.history, split.n_items)
+    _check(split.history, split.n_items, budget)
     names = item_text(split.dataset.items, wording.item)
     texts = [""] * split.n_users
     for user, places in split.history.groupby("user", sort=False).indices.items():
@@ -335,7 +311,9 @@ def _behaviour_template(template: str | BehaviourTemplate) -> BehaviourTemplate:
     return named("behaviour template", template, _behaviour(), "pass a BehaviourTemplate")
 
 
-def _check_history(history: pd.DataFrame, n_items: int) -> None:
+def _check(history: pd.DataFrame, n_items: int, budget: int) -> None:
+    if budget < 1:
+        raise ValueError(f"budget {budget} is not a positive number of tokens")
     for column in ("item", "timestamp", "weight", "action"):
         if column not in history:
             raise KeyError(
@@ -371,7 +349,7 @@ def _events(history: pd.DataFrame, names: Sequence[str], wording: BehaviourTempl
         }
         if values["item"]:  # an item without a text says nothing about interest
             sentences.append(
-                parse(wording.events.get(action, wording.other), EVENT_FIELDS).sentence(values)
+                parse(wording.events.get(action, wording.other), EVENT_FIELDS).fill(values)
             )
     return sentences
 
@@ -386,7 +364,7 @@ def _write(
             return ""
         kept: Iterable[str] = events[:n] if wording.order == "recent-first" else events[n - 1 :: -1]
         omitted = len(events) - n
-        note = parse(wording.left_out, ("n",)).sentence({"n": str(omitted)}) if omitted else ""
+        note = parse(wording.left_out, ("n",)).fill({"n": str(omitted)}) if omitted else ""
         end = wording.end
         body = wording.join.join(kept)
         return note + wording.lead + body + (end[1:] if body.endswith(end[:1] or "\0") else end)

@@ -22,8 +22,6 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     "config",
     "cache",
-    "shards",
-    "token_tree",
     "vectors",
     "fetch",
     "data",

@@ -14,8 +14,8 @@ from typing import Any
 from tqdm import tqdm
 
 import llmrec
+from llmrec.cache import key_of
 from llmrec.repro.record import write_text
-from llmrec.shards import key_of
 
 
 class Steps:
@@ -52,7 +52,7 @@ class Steps:
         force: bool = False,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        self.folder, self.key, self.force = folder, key_of(key, _code()), force
+        self.folder, self.key, self.force = folder, key_of([key, _code()]), force
         self.ran: list[str] = []
         self.found: list[str] = []
         self.seconds = 0.0
@@ -77,7 +77,7 @@ class Steps:
         path = None
         if self.folder is not None:
             slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-            path = self.folder / f"{slug}-{key_of(self.key, name, *depends)[:12]}.json"
+            path = self.folder / f"{slug}-{key_of([self.key, name, *depends])[:12]}.json"
         self._bar.set_description(name)
         kept = None if path is None or self.force else _read(path)
         if kept is None:

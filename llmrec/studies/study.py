@@ -15,9 +15,9 @@ from typing import Any
 import pandas as pd
 
 from llmrec import __version__
+from llmrec.cache import key_of
 from llmrec.data import Dataset
 from llmrec.repro.record import write_json, write_text
-from llmrec.shards import key_of
 from llmrec.studies.answer import Answer, answer
 from llmrec.studies.budget import Costs
 from llmrec.studies.found import Found
@@ -194,7 +194,7 @@ def study(
         for line in plan_lines(plan, costs):
             say(line)
     reads = vectors.fingerprint if any(one.reads for one in plan.candidates) else ""
-    key = key_of(_digest(tables), json.loads(json.dumps(asdict(plan))), reads)
+    key = key_of([_digest(tables), asdict(plan), reads])
     state = None if folder is None else folder / "state"
     steps = Steps(state, key, costs.total(), force=force, say=say)
     try:
@@ -242,7 +242,7 @@ def _served(
         "users": tables.dataset.n_users,
         "items": tables.dataset.n_items,
         "events": len(tables.dataset.interactions),
-        "key": key_of(steps.key, verdict.ship, found.tuned[chosen.name]),
+        "key": key_of([steps.key, verdict.ship, found.tuned[chosen.name]]),
     }
     if folder is not None and not steps.force:
         try:
