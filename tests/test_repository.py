@@ -22,6 +22,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     "config",
     "cache",
+    "fingerprint",
     "vectors",
     "fetch",
     "data",

@@ -17,20 +17,6 @@ if TYPE_CHECKING:
 
 SHOWN, ABSENT, OPPOSITE, OPEN = "shown", "shown absent", "opposite shown", "inconclusive"
 Record = Callable[..., Any]
-COLUMNS = [
-    "a",
-    "b",
-    "slice",
-    "metric",
-    "difference",
-    "low",
-    "high",
-    "p",
-    "n",
-    "n_runs",
-    "detectable",
-    "outcome",
-]
 
 
 @dataclass(frozen=True)
@@ -158,8 +144,9 @@ class Contrasts(Mapping[str, Contrast]):
 
     def table(self) -> pd.DataFrame:
         """Return one row a contrast, from who is compared to the outcome."""
-        rows = [[getattr(one, column) for column in COLUMNS] for one in self.rows.values()]
-        return pd.DataFrame(rows, pd.Index(self.rows, name="contrast"), COLUMNS)
+        rows = {name: {**vars(one), "outcome": one.outcome} for name, one in self.rows.items()}
+        table = pd.DataFrame.from_dict(rows, orient="index").drop(columns=["name", "comparison"])
+        return table.rename_axis("contrast")
 
     def record(self, prefix: str, record: Record, tolerance: float | None = None) -> Contrasts:
         """Record each contrast under ``prefix.name`` (`Contrast.record`) and return self."""

@@ -18,8 +18,8 @@ from llmrec.cache import Cache, key_of
 from llmrec.data import Split
 from llmrec.evaluation import Evaluation
 from llmrec.evaluation.statistics import PerUser
-from llmrec.experiment._fallback import code_of
 from llmrec.experiment.parts import Arm, Run
+from llmrec.fingerprint import code_of
 from llmrec.models import Features, Recommender
 
 CELLS = 4_000_000  # scores held at once: 16 MB

@@ -91,7 +91,7 @@ class Arm:
     controls : tuple of str, optional
         Among ``"shuffled"`` (rows of the items' vectors permuted among the items that have a text),
         ``"strangers"`` (the same for users) and ``"one list"`` (the arm's mean scores over users,
-        the same for everybody). Default: all that apply.
+        the same for everybody, of any arm). Default: all that apply to what the arm reads.
     permuted : "", "items" or "users"
         Whose vectors are permuted in each run.
     """
@@ -109,11 +109,11 @@ class Arm:
 
     def asks(self, control: Control) -> bool:
         """Return whether a control belongs to this arm: it applies, and was not left out."""
-        reads, reads_users = self.reading is not None, self.users_reading is not None
-        applies = {"shuffled": reads, "strangers": reads_users, "one list": reads or reads_users}
+        needs = {"shuffled": self.reading, "strangers": self.users_reading}
+        reads = self.reading or self.users_reading
         if self.controls is None:
-            return applies[control] and self.kind != "control"
-        if control in self.controls and not applies[control]:
+            return needs.get(control, reads) is not None and self.kind != "control"
+        if control in self.controls and needs.get(control, "") is None:
             raise ValueError(f"arm {self.name!r}: the control {control!r} needs a reading")
         return control in self.controls
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -225,3 +226,23 @@ def _events(part: pd.DataFrame, user: int) -> pd.DataFrame:
     """Return one user's rows, oldest first; rows of one second keep their order."""
     rows = part.loc[part["user"] == user, ["item", "timestamp", "weight"]]
     return rows.sort_values("timestamp", kind="stable", ignore_index=True)
+
+
+def excerpt(people: Sequence[Person], newest: int, k: int) -> int:
+    """Return how many of the dataset's events the page hands on, each person's counted once.
+
+    Shown are the events at the moments of the slider, the ``newest`` ones, what was taken next (k
+    at most) and the hits of each list.
+    """
+    total = 0
+    for person in people:
+        items = person.history["item"]
+        hits = [person.lists[model][person.hits(model)] for model in person.lists]
+        shown = [items.iloc[person.moments - 1], items.tail(newest), person.taken[:k], *hits]
+        total += len(np.unique(np.concatenate(shown)))
+    return total
+
+
+def text_hash(people: Sequence[Person]) -> str:
+    """Return 16 hex digits that pin the texts of all people."""
+    return hashlib.sha256("\n".join(person.text for person in people).encode()).hexdigest()[:16]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from experiment.worlds import Judge, Placed, bare_run, new_items, taste_world
 
 from llmrec.evaluation import Comparison, Evaluation, bootstrap, compare, compare_seeds
 from llmrec.experiment import Arm, Contrast, Experiment
+from llmrec.experiment.measuring import OneList
 from llmrec.experiment.parts import permuted
-from llmrec.models import EASE, Bridge
+from llmrec.models import EASE, Bridge, GivenScores
 
 N_USERS, N_RUNS, WORLDS = 40, 5, 200
 
@@ -159,3 +162,24 @@ def test_strangers_get_each_others_vectors_and_items_without_text_keep_none():
     assert arm.shuffles()[0].permuted == "users"
     assert Arm("a", Placed, reading="t", controls=()).shuffles() == []
     assert Arm("a", Placed, reading="t", kind="control").shuffles() == []
+    assert Arm("a", Placed, controls=("one list",)).asks("one list")
+    assert not Arm("a", Placed).asks("one list")
+
+
+def test_every_run_permutes_anew_and_alike_for_all_arms(runs):
+    table = np.arange(1.0, 31).reshape(15, 2)
+    some = [replace(run, readings={"t": table}) for run in runs[:2]]
+    mixed = Arm("a", Placed, reading="t").shuffles()[0]
+    first, second = (mixed.features(run, {}, 0).items for run in some)
+    assert not np.array_equal(first, second)
+    other = Arm("b", Placed, reading="t").shuffles()[0]
+    assert np.array_equal(first, other.features(some[0], {}, 0).items)
+
+
+def test_the_one_list_is_the_mean_over_the_users_of_train(split_of):
+    scores = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    split = split_of([(user, 0) for user in (0, 1, 3)], 5, 4, history=[(4, 1)])
+    one = OneList(GivenScores(scores).fit(split)).fit(split)
+    expected = np.tile(scores[[0, 1, 3]].mean(axis=0), (2, 1))
+    assert one.score(np.array([2, 4])) == pytest.approx(expected, abs=1e-6)
+    assert one.fold_in(split.matrix("history")[:2]) == pytest.approx(expected, abs=1e-6)

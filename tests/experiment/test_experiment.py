@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from experiment.worlds import FITS, SEEN, Judge, Placed, bare_run, new_items, taste_world
+from experiment.worlds import LOG, Judge, Placed, bare_run, new_items, taste_world
+from scipy import stats
 
 import llmrec.experiment
 import llmrec.experiment.contrasts
@@ -19,8 +20,8 @@ from llmrec.models import EASE, Bridge, Popularity
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("LLMREC_CACHE", str(tmp_path))
-    FITS.clear()
-    SEEN.clear()
+    LOG.fits.clear()
+    LOG.seen.clear()
 
 
 @pytest.fixture(scope="module")
@@ -87,24 +88,20 @@ def test_every_arm_is_fitted_once_a_run(split_of):
             {"first": ("a", "b"), "second": ("b", "a"), "third": ("a", "b", "all")}
         )
     experiment.table()
-    assert FITS == {"a": 3, "b": 3}
+    assert LOG.fits == {"a": 3, "b": 3}
 
 
 def planted(values):
-    """A judge, as a plain function, that reads `VALUES`."""
-    VALUES.clear()
-    VALUES.update(values)
+    """A judge, as a plain function, that reads ``LOG.values``."""
+    LOG.values = values
     return judge_planted
 
 
-VALUES: dict = {}
-
-
 def judge_planted(model, split, ks, metrics, users=None, items=None, part="test"):
-    value = VALUES[model.name, split.seed, part]
+    value = LOG.values[model.name, split.seed, part]
     if isinstance(value, BaseException):
         raise value
-    return Judge(VALUES)(model, split, ks, metrics, users, items, part)
+    return Judge(LOG.values)(model, split, ks, metrics, users, items, part)
 
 
 def levels(a=0.3, b=0.2, runs=3, part="test"):
@@ -123,15 +120,15 @@ def two_arms(**values):
 def test_an_interrupted_run_goes_on_where_it_stopped(split_of):
     runs, values = [bare_run(split_of, seed) for seed in range(3)], levels()
     whole = Experiment(runs, two_arms(), judge=planted(values), cache=False).run()
-    FITS.clear()
+    LOG.fits.clear()
     stopped = Experiment(
         runs, two_arms(), judge=planted(values | {("b", 1, "test"): KeyboardInterrupt()})
     )
     with pytest.raises(KeyboardInterrupt):
         stopped.run()
-    assert FITS == {"a": 2, "b": 2}
+    assert LOG.fits == {"a": 2, "b": 2}
     resumed = Experiment(runs, two_arms(), judge=planted(values)).run()
-    assert FITS == {"a": 3, "b": 4}
+    assert LOG.fits == {"a": 3, "b": 4}
     assert resumed.contrast("a", "b") == whole.contrast("a", "b")
     assert resumed.table().equals(whole.table())
 
@@ -140,24 +137,24 @@ def test_what_changes_is_measured_again_and_nothing_else(split_of, monkeypatch):
     runs, judge = [bare_run(split_of, 0)], planted(levels())
     Experiment(runs, two_arms(), judge=judge).run()
     Experiment(runs, two_arms(), judge=judge).run()
-    assert FITS == {"a": 1, "b": 1}
+    assert LOG.fits == {"a": 1, "b": 1}
     changed = [two_arms()[0], Arm("b", Placed, {"name": "b", "quality": 1.0})]
     Experiment(runs, changed, judge=judge).run()
-    assert FITS == {"a": 1, "b": 2}
+    assert LOG.fits == {"a": 1, "b": 2}
     heavier = runs[0].split.train.assign(weight=2.0)  # which the split's own hash does not see
     Experiment(
         [replace(runs[0], split=replace(runs[0].split, train=heavier))], two_arms(), judge=judge
     ).run()
-    assert FITS == {"a": 2, "b": 3}
+    assert LOG.fits == {"a": 2, "b": 3}
     Experiment(runs, two_arms(), judge=judge, slices={"few": lambda run: {"users": [1, 2]}}).run()
-    assert FITS == {"a": 3, "b": 4}
+    assert LOG.fits == {"a": 3, "b": 4}
 
     class Edited(Placed):
         def score(self, users):
             return 2 * super().score(users)
 
     Experiment(runs, [Arm("a", Edited, {"name": "a"})], judge=judge).run()
-    assert FITS == {"a": 4, "b": 4}
+    assert LOG.fits == {"a": 4, "b": 4}
 
 
 def test_a_model_that_nothing_pins_is_measured_each_time(split_of):
@@ -165,7 +162,7 @@ def test_a_model_that_nothing_pins_is_measured_each_time(split_of):
     for fits in (1, 2):
         arm = Arm("a", lambda **values: Placed("a", quality=object()))  # type: ignore[arg-type]
         Experiment(runs, [arm], judge=judge).run()
-        assert {"a": fits} == FITS
+        assert {"a": fits} == LOG.fits
 
 
 def test_choosing_sees_neither_test_nor_the_events_to_be_found(split_of):
@@ -179,8 +176,8 @@ def test_choosing_sees_neither_test_nor_the_events_to_be_found(split_of):
     values = {("a", seed, "valid"): np.full(40, 0.1) for seed in range(2)}
     arm = Arm("a", make, {"name": "a"}, space={"quality": [0.0, 1.0, 2.0]})
     Experiment([], [arm], rehearsals, judge=Judge(values)).choose()
-    assert FITS == {"a": 6}
-    assert set(SEEN) == {("a", 0, 0)}
+    assert LOG.fits == {"a": 6}
+    assert set(LOG.seen) == {("a", 0, 0)}
     assert set(seen) == {(0, 0)}
 
 
@@ -254,6 +251,31 @@ def test_the_opponent_is_chosen_on_validation_even_if_test_says_otherwise(split_
     assert experiment.contrast("b", "best id").b == "a"
 
 
+def test_a_baseline_may_be_the_opponent(split_of):
+    values = levels(a=0.5, b=0.4, part="valid")
+    arms = [
+        replace(arm, kind=kind) for arm, kind in zip(two_arms(), ("baseline", "id"), strict=True)
+    ]
+    experiment = Experiment([], arms, [bare_run(split_of, 0)], judge=Judge(values)).choose()
+    assert experiment.best_of("id") == "a"
+
+
+def test_a_level_over_runs_has_students_interval(split_of):
+    runs, values = [bare_run(split_of, seed) for seed in range(3)], levels()
+    one = Experiment(runs, two_arms(), judge=Judge(values)).run().level("a")
+    truth = stats.ttest_1samp([values["a", seed, "test"].mean() for seed in range(3)], 0)
+    bounds = truth.confidence_interval(0.95)
+    assert (one.low, one.high) == pytest.approx((bounds.low, bounds.high))
+    assert one.n == 3
+
+
+def test_what_the_cache_gives_back_is_what_was_measured(personal):
+    runs = [new_items(*personal, seed) for seed in range(2)]
+    tables = [Experiment(runs, line_up()).run().table() for _ in range(2)]
+    assert tables[1].equals(tables[0])
+    assert tables[1].loc["bridge: one list", "value"] < tables[1].loc["bridge", "value"]
+
+
 def test_draws_of_one_unit_count_as_one_run(split_of):
     values, truth = levels(runs=4), {}
     runs = [replace(bare_run(split_of, seed), unit=f"cut {seed // 2}") for seed in range(4)]
@@ -323,6 +345,10 @@ def test_levels_contrasts_and_choices_are_recorded(split_of):
     assert (value, kind) == (one.low, "difference")
     assert 0 < tolerance <= (one.low - 0.05) / 2
     assert kept["ch99.x.a_b.difference"][2] == pytest.approx(one.error / 2)
+    experiment.record("ch99.y", record, tolerance=1.0)  # too wide for a level or a bound
+    found.record("ch99.y", record, tolerance=1.0)
+    assert kept["ch99.y.b.ndcg10"][2] == pytest.approx(experiment.level("b").value / 2)
+    assert kept["ch99.y.a_b.low"][2] == pytest.approx((one.low - 0.05) / 2)
 
 
 def test_figures_draw_what_the_tables_say(personal):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,8 @@ from llmrec.evaluation import Evaluation
 from llmrec.experiment import Run
 from llmrec.models import Recommender
 
-FITS: Counter[str] = Counter()  # by model name, of the test that cleared it
-SEEN: list[tuple[str, int, int]] = []  # name, valid rows, test rows
+# In a namespace: what a plain global holds would count as part of the code that reads it.
+LOG = SimpleNamespace(fits=Counter(), seen=[])  # fits by model name; (name, valid rows, test rows)
 
 
 class Placed(Recommender):
@@ -26,8 +27,8 @@ class Placed(Recommender):
         self.fail = fail
 
     def _fit(self, split, features):
-        FITS[self.name] += 1
-        SEEN.append((self.name, len(split.valid), len(split.test)))
+        LOG.fits[self.name] += 1
+        LOG.seen.append((self.name, len(split.valid), len(split.test)))
         if self.fail:
             raise KeyboardInterrupt
         self.n_items_ = split.n_items

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chapters.ch00_people import choose_users, explore, plane, running_mean
+from chapters.ch00_people import choose_users, excerpt, explore, plane, running_mean, text_hash
 from llmrec.evaluation import slices
 
 
@@ -149,3 +149,20 @@ def test_a_user_without_history_is_refused(split, models, vectors):
     bare = replace(split, history=split.history[split.history["user"] != 3])
     with pytest.raises(ValueError, match="user 3 has no history"):
         explore(bare, models, vectors, [""] * 4, {"cold": np.array([3])})
+
+
+def test_the_excerpt_counts_each_event_of_a_person_once(explorer):
+    one = explorer.people[1]  # history 0, 1, 3 with moments after each event; took 2, 5
+    assert excerpt([one], newest=3, k=0) == len({0, 1, 3} | set(one.taken[:0]) | hit_items(one))
+    assert excerpt([one], newest=3, k=2) == 5
+    assert excerpt([one, one], newest=3, k=2) == 10
+
+
+def hit_items(person):
+    return {int(i) for model in person.lists for i in person.lists[model][person.hits(model)]}
+
+
+def test_the_texts_of_all_people_are_pinned(explorer):
+    changed = (*explorer.people[:-1], replace(explorer.people[-1], text="another"))
+    assert len(text_hash(explorer.people)) == 16
+    assert text_hash(explorer.people) != text_hash(changed)
