@@ -20,15 +20,8 @@ from llmrec import config
 from llmrec.cache import key_of, write_json
 from llmrec.data import Split, sequences
 from llmrec.encoders import TransformerEncoder
-from llmrec.encoders.transformer import (
-    Pooling,
-    folder_sums,
-    load_model,
-    made_once,
-    padded,
-    pooled,
-    quiet,
-)
+from llmrec.encoders.folders import folder_sums, load_model, made_once, quiet
+from llmrec.encoders.transformer import Pooling, padded, pooled
 from llmrec.language_model import Ids, LanguageModel
 from llmrec.prompts import Prompt, inside_quotes, prompt_template
 from llmrec.training import minibatches, seeded, train
@@ -148,7 +141,7 @@ def finetune_decoder(
             adapted.save_pretrained(folder, save_embedding_layers=False)
 
     adapter = made_once(config.cache_dir() / "models" / f"decoder-{key}", learn)
-    return LanguageModel(model.path, adapter, model.precision, model.cache)  # type: ignore[arg-type]
+    return LanguageModel(model.path, adapter, model.precision, model.cache)
 
 
 def continuation_loss(model: Any, pairs: Sequence[tuple[Ids, Ids]]) -> Tensor:

@@ -17,17 +17,9 @@ from tqdm import tqdm
 
 from llmrec import config
 from llmrec.cache import Cache, key_of
-from llmrec.encoders.transformer import (
-    Precision,
-    checked_precision,
-    folder_sums,
-    load_model,
-    load_tokenizer,
-    model_folder,
-    one_line_errors,
-    padded,
-    quiet,
-)
+from llmrec.encoders import folders
+from llmrec.encoders.folders import one_line_errors, quiet
+from llmrec.encoders.transformer import padded
 from llmrec.prompts import Chat, Prompt
 
 Ids = tuple[int, ...]
@@ -37,7 +29,7 @@ Compute = Callable[[Sequence[Any]], Iterator[dict[Any, Any]]]  # questions → a
 TREE_TOKENS = 512  # of likelihood: fewer, more overhead; more, attention grows with the square
 HEAD_ROWS = 256  # positions whose probabilities over the vocabulary are held at once
 BATCH_PROMPTS = 16  # of generation
-_MARK = "\ue000{}\ue001"  # stands for a message in the chat's frame; private use, so in no wording
+_MARK = "\ue000"  # stands for a message in the chat's frame; private use, so in no wording
 
 
 @dataclass(frozen=True)
@@ -97,14 +89,13 @@ class LanguageModel:
         self,
         model: str | Path = "smollm2",
         adapter: Path | None = None,
-        precision: Precision | None = None,
+        precision: folders.Precision | None = None,
         cache: bool = True,
     ) -> None:
-        self.precision = checked_precision(precision)
+        self.precision = folders.checked_precision(precision)
         self.name = Path(model).name
-        self.path = model_folder(model)
-        self.adapter = adapter
-        self.cache = cache
+        self.path = folders.model_folder(model)
+        self.adapter, self.cache = adapter, cache
 
     def __repr__(self) -> str:
         tuned = f", adapter={self.adapter.name!r}" if self.adapter else ""
@@ -113,12 +104,12 @@ class LanguageModel:
     @cached_property
     def fingerprint(self) -> str:
         """Hex digits that change whenever the answers might: weights, adapter, precision."""
-        adapter = folder_sums(self.adapter) if self.adapter else ""
-        return key_of([folder_sums(self.path), adapter, self.precision])
+        adapter = folders.folder_sums(self.adapter) if self.adapter else ""
+        return key_of([folders.folder_sums(self.path), adapter, self.precision])
 
     @cached_property
     def tokenizer(self) -> Any:
-        return load_tokenizer(self.path)
+        return folders.load_tokenizer(self.path)
 
     @cached_property
     def model(self) -> Any:
@@ -132,11 +123,8 @@ class LanguageModel:
         model = model.eval()
         self._shares = _shares_beginnings(model)
         if not self._shares:
-            logging.getLogger(__name__).warning(
-                "%s: prompts that begin alike are read one by one, which is slower: a shared pass"
-                " does not give this model's own likelihoods",
-                self.name,
-            )
+            reason = "a shared pass does not give this model's likelihoods; this is slower"
+            logging.getLogger(__name__).warning("%s: prompts are read one by one: %s", self, reason)
         model = model.to(getattr(torch, self.precision))
         if self.precision != "float32":
             _widen_head(model)  # bfloat16 logits come in steps of an eighth: words would tie
@@ -144,7 +132,7 @@ class LanguageModel:
 
     def load(self) -> Any:
         """Return a fresh copy of the network in float32 on the CPU, without the adapter."""
-        return load_model("AutoModelForCausalLM", self.path)
+        return folders.load_model("AutoModelForCausalLM", self.path)
 
     # --- text to tokens ---------------------------------------------------------------------------
 
@@ -169,36 +157,26 @@ class LanguageModel:
         if not texts:
             return []
         with quiet():
-            found = self.tokenizer(
-                list(texts), add_special_tokens=False, split_special_tokens=True
-            )["input_ids"]
-        return [tuple(ids) for ids in found]
+            found = self.tokenizer([*texts], add_special_tokens=False, split_special_tokens=True)
+        return [tuple(ids) for ids in found["input_ids"]]
 
     def _chat_ids(self, chat: Chat) -> Ids:
         """Fill the frame token by token: its special tokens are real, a message's never are."""
         contents = [chat.system.strip()] if chat.system else []
         contents.append(chat.user.strip())
-        ids: list[int] = []
-        for piece, content in zip(
-            self._frame(len(contents)), [*contents, chat.answer], strict=True
-        ):
-            ids += piece
-            ids += self.token_ids(content) if content else ()
-        return tuple(ids)
+        ids: Ids = ()
+        for piece, text in zip(self._frame(len(contents)), [*contents, chat.answer], strict=True):
+            ids += piece + (self.token_ids(text) if text else ())
+        return ids
 
     def _frame(self, n: int) -> list[Ids]:
         """Tokens of the chat template before, between and after ``n`` messages."""
-        roles = ("system", "user")[-n:]
-        turns = [{"role": r, "content": _MARK.format(i)} for i, r in enumerate(roles)]
+        turns = [{"role": role, "content": _MARK} for role in ("system", "user")[-n:]]
         if not self.tokenizer.chat_template:
             raise ValueError(f"{self.path} has no chat template: ask it with plain text")
-        rest = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        pieces = []
-        for place in range(n):
-            before, _, rest = rest.partition(_MARK.format(place))
-            pieces.append(before)
         encode = self.tokenizer
-        return [tuple(encode(p, add_special_tokens=False)["input_ids"]) for p in (*pieces, rest)]
+        frame = encode.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return [tuple(encode(p, add_special_tokens=False)["input_ids"]) for p in frame.split(_MARK)]
 
     # --- likelihood -------------------------------------------------------------------------------
 
@@ -265,14 +243,8 @@ class LanguageModel:
     ) -> list[str]:
         """Return what the model writes after each prompt, always the most probable next token.
 
-        Parameters
-        ----------
-        prompts:
-            Any number; equal ones are answered once.
-        max_new_tokens:
-            The text ends there, at the model's own end of turn, or before the first ``stop``.
-        stop:
-            Strings that end a text and do not belong to it.
+        A text ends after ``max_new_tokens``, at the model's own end of turn, or before the first
+        of the strings in ``stop``. Equal prompts are answered once.
         """
         heads = {prompt: self.prompt_ids(prompt) for prompt in dict.fromkeys(prompts)}
         kind = f"generate {max_new_tokens} {json.dumps(list(stop))}"
@@ -303,25 +275,20 @@ class LanguageModel:
             hit = [any(mark in text_of(row) for mark in stop) for row in ids]
             return torch.tensor(hit, device=ids.device)
 
-        device = next(self.model.parameters()).device
+        # A model's own settings may ask for sampling or penalties: they are not read.
+        greedy = GenerationConfig(do_sample=False, eos_token_id=end, pad_token_id=end or 0)
+        greedy.max_new_tokens = max_new_tokens
         with quiet():
             out = self.model.generate(
-                tokens.to(device),
-                attention_mask=mask.long().to(device),
-                generation_config=GenerationConfig(
-                    do_sample=False,
-                    max_new_tokens=max_new_tokens,
-                    eos_token_id=end,
-                    pad_token_id=end or 0,
-                ),
+                tokens.to(self.model.device),
+                attention_mask=mask.long().to(self.model.device),
+                generation_config=greedy,
                 stopping_criteria=StoppingCriteriaList([stopped] if stop else []),
             )
         texts = [text_of(row) for row in out]
         for mark in stop:
             texts = [text.split(mark)[0] for text in texts]
         return [text.strip() for text in texts]
-
-    # --- what both share --------------------------------------------------------------------------
 
     @cached_property
     def _kept(self) -> Cache:
@@ -338,17 +305,14 @@ class LanguageModel:
                 found |= answers
                 bar.update(len(answers))
                 if self.cache:
-                    new = {keys[q]: json.dumps(answer).encode() for q, answer in answers.items()}
-                    self._kept.put(new)
+                    self._kept.put({keys[q]: json.dumps(a).encode() for q, a in answers.items()})
         return found
 
     def _check_length(self, width: int) -> None:
         limit = getattr(self.model.config, "max_position_embeddings", None)
         if limit and width > limit:
-            raise ValueError(
-                f"a prompt with its continuation has {width} tokens but {self.name} reads {limit}:"
-                " shorten the history"
-            )
+            what = f"a prompt with its continuation has {width} tokens"
+            raise ValueError(f"{what} but {self.name} reads {limit}: shorten the history")
 
 
 def _widen_head(model: Any) -> None:
@@ -362,7 +326,7 @@ def _widen_head(model: Any) -> None:
 
 def _logits(model: Any, ids: Ids) -> torch.Tensor:
     """Return float32 logits ``(t, vocabulary)`` of one plain pass over one sequence."""
-    tokens = torch.tensor([ids], device=next(model.parameters()).device)
+    tokens = torch.tensor([ids], device=model.device)
     return model(input_ids=tokens, use_cache=False).logits[0].float()
 
 
@@ -377,8 +341,7 @@ def _plain_scores(model: Any, prompt: Ids, answer: Ids) -> np.ndarray:
 @torch.inference_mode()
 def _tree_scores(model: Any, tree: _TokenTree) -> list[np.ndarray]:
     """Return ``log p`` of each token of each answer of a tree, float64, from one pass over it."""
-    paths = [tree.path(*pair) for pair in tree.pairs]
-    states = _states(model, tree)[[node for path in paths for node in path]]
+    states = _states(model, tree)[[node for path in tree.paths for node in path]]
     tokens = [[token] for _, answer in tree.pairs for token in answer]
     asked = torch.tensor(tokens, device=states.device)
     picked = []
@@ -386,16 +349,15 @@ def _tree_scores(model: Any, tree: _TokenTree) -> list[np.ndarray]:
         log_p = F.log_softmax(model.get_output_embeddings()(part).float(), dim=-1)
         picked.append(log_p.gather(1, token)[:, 0])
     steps = torch.cat(picked).double().cpu().numpy()
-    return np.split(steps, np.cumsum([len(path) for path in paths])[:-1])
+    return np.split(steps, np.cumsum([len(path) for path in tree.paths])[:-1])
 
 
 def _states(model: Any, tree: _TokenTree) -> torch.Tensor:
     """Return the hidden state at each node of a tree, ``(t, d)``."""
-    device = next(model.parameters()).device
     return model.base_model(
-        input_ids=torch.tensor([tree.tokens], device=device),
-        position_ids=torch.tensor([tree.depths], device=device),
-        attention_mask=torch.from_numpy(tree.ancestors())[None, None].to(device),
+        input_ids=torch.tensor([tree.tokens], device=model.device),
+        position_ids=torch.tensor([tree.depths], device=model.device),
+        attention_mask=torch.from_numpy(tree.ancestors())[None, None].to(model.device),
         use_cache=False,
     )[0][0]
 
@@ -429,14 +391,8 @@ class _TokenTree:
 
     A node sees its ancestors only, at the distance it has in its own sequence, so that one pass
     over the tree equals one pass over each sequence. A continuation's last token predicts nothing
-    that is asked and is left out.
-
-    Attributes
-    ----------
-    tokens, depths, parents:
-        Of each node; the parent of a first token is -1.
-    pairs:
-        The ``(prompt, continuation)`` held, in the order they were added.
+    that is asked and is left out. ``tokens, depths, parents`` are each node's (the parent of a
+    first token is -1), ``paths`` the nodes before each token of a pair's continuation.
     """
 
     def __init__(self) -> None:
@@ -444,20 +400,22 @@ class _TokenTree:
         self.depths: list[int] = []
         self.parents: list[int] = []
         self.pairs: list[Pair] = []
+        self.paths: list[list[int]] = []
         self._children: dict[tuple[int, int], int] = {}
 
     def add(self, prompt: Ids, answer: Ids) -> None:
         """Hold a pair, sharing what the tree holds of it already."""
-        node = -1
+        node, nodes = -1, []
         for depth, token in enumerate(prompt + answer[:-1]):
-            child = self._children.get((node, token))
-            if child is None:
-                child = self._children[node, token] = len(self.tokens)
+            child = self._children.setdefault((node, token), len(self.tokens))
+            if child == len(self.tokens):  # a new one
                 self.tokens.append(token)
                 self.depths.append(depth)
                 self.parents.append(node)
             node = child
+            nodes.append(node)
         self.pairs.append((prompt, answer))
+        self.paths.append(nodes[len(prompt) - 1 :])
 
     def news(self, sequence: Ids) -> int:
         """Count the tokens of a sequence that the tree does not hold."""
@@ -467,14 +425,6 @@ class _TokenTree:
                 return len(sequence) - depth
             node = self._children[node, token]
         return 0
-
-    def path(self, prompt: Ids, answer: Ids) -> list[int]:
-        """Return the node before each token of a held answer."""
-        node, nodes = -1, []
-        for token in prompt + answer[:-1]:
-            node = self._children[node, token]
-            nodes.append(node)
-        return nodes[len(prompt) - 1 :]
 
     def ancestors(self) -> np.ndarray:
         """Return boolean ``(t, t)``: the row's node sees the column's."""

@@ -10,7 +10,7 @@ from peft import PeftModel
 from llmrec import finetune
 from llmrec.data import Dataset, Split
 from llmrec.encoders import TransformerEncoder, get_encoder
-from llmrec.encoders.transformer import quiet
+from llmrec.encoders.folders import quiet
 from llmrec.finetune import (
     LoRA,
     continuation_loss,

@@ -135,7 +135,7 @@ class TestTree:
         assert tree.news((5, 6, 9)) == 0
 
     def test_a_path_holds_the_node_before_each_answer_token(self, tree):
-        assert [tree.path(*pair) for pair in tree.pairs] == [[1, 2], [1, 3, 4], [0]]
+        assert tree.paths == [[1, 2], [1, 3, 4], [0]]
 
     def test_a_node_sees_its_ancestors_only(self, tree):
         tree.add((3,), (3,))

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from llmrec import fetch
-from llmrec.encoders import CachedEncoder, TransformerEncoder, get_encoder
+from llmrec.encoders import CachedEncoder, TransformerEncoder, folders, get_encoder
 from llmrec.encoders import transformer as module
-from llmrec.encoders.transformer import made_once
+from llmrec.encoders.folders import made_once
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "cat", "dog", "sat", "on", "mat", "red"]
 WORDS += ["blue", "film"]
@@ -253,7 +253,7 @@ class TestBadInput:
 CONVERT = """
 import sys, time
 from pathlib import Path
-from llmrec.encoders.transformer import made_once
+from llmrec.encoders.folders import made_once
 def slow(folder):
     time.sleep(0.5)
     print("made")
@@ -297,7 +297,7 @@ class TestMadeOnce:
         (tmp_path / "model.part" / "half.txt").write_text("a killed run's")
         (tmp_path / "bad.gguf").write_bytes(b"not a gguf file")
         with pytest.raises(ValueError, match="cannot load the model in"):
-            made_once(tmp_path / "model", lambda f: module._convert_gguf(tmp_path / "bad.gguf", f))
+            made_once(tmp_path / "model", lambda f: folders._convert_gguf(tmp_path / "bad.gguf", f))
         assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.gguf", "model.lock"]
 
 
