@@ -77,15 +77,17 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=notebooks $(BIN)/lint-imports
 
 unit: fetch
 	$(BIN)/pytest tests --ignore tests/book
 
 # Every notebook in the profile of the committed outputs; its numbers are held against the reference.
-# The last chapters take longest, so that they begin first.
+# The slowest of any published run begin first.
 notebooks: fetch
 	rm -rf _run/nbval
-	printf '%s\n' notebooks/*.ipynb | sort -r | LLMREC_RECORDS=$(CURDIR)/_run/nbval xargs -n 1 -P 2 \
+	$(BIN)/python -c "from llmrec.repro import reference as r; print(*r.longest_first(r.Layout.find()), sep='\n')" \
+	    | LLMREC_RECORDS=$(CURDIR)/_run/nbval xargs -n 1 -P 2 \
 	    $(BIN)/pytest --nbval-lax --nbval-cell-timeout=900 -o timeout=0 -p no:cacheprovider
 	$(BIN)/llmrec check _run/nbval
 

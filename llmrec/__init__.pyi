@@ -1,3 +1,3 @@
-from .studies import study as study
+from . import study as study
 
 __version__: str

@@ -2,7 +2,8 @@
 
 A *definition* is a function, a class or an assignment of a module. From where one begins, each name
 is resolved through imports and ``.pyi`` stubs, again and again; a dataset's name in a string leads
-to its loader. Definitions are keyed without their module, so that moving one changes nothing.
+to its loader. Definitions are keyed without their module, so that moving one changes nothing. What
+only writes numbers down (`BOOKKEEPING`) is not followed: it computes none.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ast
 import functools
 import hashlib
 import json
+import re
 import sys
 import types
 import uuid
@@ -24,6 +26,7 @@ import psutil
 import yaml
 
 LOADERS = "llmrec.data.loaders"
+BOOKKEEPING = re.compile(r"llmrec\.(fingerprint|ledger|repro)\b(?!\.kit)")
 # Data files that are hashed entry by entry, and how deep in them the entries lie: a new dataset,
 # wording or model must not touch what knows nothing of it.
 ENTRIES = {"sources.yml": 1, "templates.yml": 2, "search_spaces.yml": 1, "tuned.yml": 1}
@@ -137,8 +140,9 @@ class Snapshot:
             return set()
         if not (path := list(path)):  # the module itself is a value: anything in it may be used
             return {(name, body) for body in module.bodies}
-        if path[0] in module.imports:
-            return self._follow(module.imports[path[0]], path[1:])
+        origin = module.imports.get(path[0], "")
+        if origin and origin != f"{name}:{path[0]}":  # that is a submodule: "from . import study"
+            return self._follow(origin, path[1:])
         return (
             {(name, path[0])}
             if path[0] in module.bodies
@@ -166,7 +170,7 @@ class Snapshot:
                 bound.add(f"{chain}={names}")
             elif not names and (foreign := known or home.imports.get(head)):
                 bound.add(f"{head}={foreign}")
-            targets |= leads
+            targets |= {key for key in leads if not BOOKKEEPING.match(key[0])}
         for word in words:
             targets |= self._resolve(f"{LOADERS}.{word.replace('-', '_')}", ["load"])
         targets |= {(module, "")} if "" in home.bodies else set()

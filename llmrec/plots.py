@@ -1,12 +1,11 @@
 """One visual language for the book: every chart returns the figure and the numbers it shows.
 
-Colours follow what a model knows (identities, text, both), never the chart; each colour has its
+Colours follow what a model knows (ids, text, both), never the chart; each colour has its
 own marker, so that the figures can also be read in grey.
 """
 
 from __future__ import annotations
 
-import hashlib
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from itertools import cycle
@@ -77,28 +76,6 @@ def panels(
     return fig, list(np.atleast_1d(axes))
 
 
-def figure_hash(arrays: Mapping[str, ArrayLike]) -> str:
-    """Return 16 hex digits that pin the plotted numbers to 3 significant digits.
-
-    Names, shapes, numbers and texts count; the order of the names does not. A number that sits on
-    the border of two roundings can change the hash with the last bit: round it before plotting.
-
-    Examples
-    --------
-    >>> figure_hash({"x": [0.12345]}) == figure_hash({"x": [0.12349]})
-    True
-    """
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = np.asarray(arrays[name])
-        digest.update(f"{name}{array.shape}".encode())
-        number = np.issubdtype(array.dtype, np.number) or array.dtype == bool
-        # Adding 0.0 turns -0.0 into 0.0.
-        cells = [f"{float(cell) + 0.0:.2e}" if number else str(cell) for cell in array.ravel()]
-        digest.update("\x1f".join(cells).encode())
-    return digest.hexdigest()[:16]
-
-
 def interval_plot(
     estimates: Mapping[str, Interval],
     *,
@@ -129,10 +106,7 @@ def interval_plot(
     (Figure, dict)
         Arrays ``names``, ``value``, ``low``, ``high`` and, if given, ``reference``.
 
-    Raises
-    ------
-    ValueError
-        Without estimates, or on an unknown family.
+    ValueError without estimates, or on an unknown family.
     """
     families = _known_families(estimates, families)
     names = list(estimates)
@@ -193,10 +167,7 @@ def loss_curves(
     (Figure, dict)
         One array a curve, under its name.
 
-    Raises
-    ------
-    ValueError
-        Without curves, on an empty or two-dimensional curve, or on an unknown family.
+    ValueError without curves, on an empty or two-dimensional curve, or on an unknown family.
     """
     families = _known_families(curves, families)
     arrays = {name: np.asarray(curve, float) for name, curve in curves.items()}
@@ -247,10 +218,7 @@ def item_map(
     (Figure, dict)
         Arrays ``xy``, one of codes a role, and ``labelled``, the codes that found a place.
 
-    Raises
-    ------
-    ValueError
-        When xy is not ``(n, 2)`` and finite, a role is unknown or a code is not a row of xy.
+    ValueError when xy is not ``(n, 2)`` and finite, a role is unknown or a code is no row of xy.
     """
     points = np.asarray(xy, float)
     if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
@@ -267,29 +235,15 @@ def item_map(
     color_of: dict[int, str] = {}
     for order, (role, (color, marker, size)) in enumerate(ROLES.items()):
         if role in groups:
-            codes = groups[role]
-            ax.scatter(
-                points[codes, 0],
-                points[codes, 1],
-                s=size,
-                c=color,
-                marker=marker,
-                ec=PAPER,
-                label=role,
-                zorder=3 + order,
-            )
-            color_of.update(dict.fromkeys(codes.tolist(), color))
+            look: dict[str, Any] = {"s": size, "c": color, "marker": marker, "ec": PAPER}
+            ax.scatter(*points[groups[role]].T, label=role, zorder=3 + order, **look)
+            color_of.update(dict.fromkeys(groups[role].tolist(), color))
     ax.set(xticks=[], yticks=[])
     ax.margins(0.05)
     ax.spines[:].set_visible(False)
     if groups:
-        ax.legend(
-            loc="lower left",
-            bbox_to_anchor=(-0.02, 0.99),
-            ncols=3,
-            handletextpad=0.2,
-            columnspacing=1,
-        )
+        narrow: dict[str, Any] = {"handletextpad": 0.2, "columnspacing": 1}
+        ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=3, **narrow)
     placed = _place_labels(ax, points, labels, color_of)
     return fig, {"xy": points, **groups, "labelled": np.array(placed, int)}
 
@@ -322,10 +276,7 @@ def heatmap(
     (Figure, dict)
         Arrays ``matrix``, ``rows``, ``columns``.
 
-    Raises
-    ------
-    ValueError
-        When the names do not fit the matrix, or it holds no finite number.
+    ValueError when the names do not fit the matrix, or it holds no finite number.
     """
     data = np.asarray(matrix, float)
     if data.shape != (len(rows), len(columns)):
@@ -396,18 +347,11 @@ def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, float, Any]]) -> None:
     pushed_up = np.maximum.accumulate(level - steps) + steps
     pushed_down = np.minimum.accumulate((level - steps)[::-1])[::-1] + steps
     level = (pushed_up + pushed_down) / 2  # both keep the gap, so their mean does
+    beside: dict[str, Any] = {"textcoords": "axes fraction", "va": "center", "weight": "bold"}
     for name, y_text in zip(order, level, strict=True):
         x, y, color = ends[name]
-        ax.annotate(
-            name,
-            (x, y),
-            xytext=(1.04, y_text),
-            textcoords="axes fraction",
-            va="center",
-            color=color,
-            fontweight="bold",
-            arrowprops={"arrowstyle": "-", "color": color, "lw": 0.8, "relpos": (0, 0.5)},
-        )
+        line = {"arrowstyle": "-", "color": color, "lw": 0.8, "relpos": (0, 0.5)}
+        ax.annotate(name, (x, y), xytext=(1.04, y_text), color=color, arrowprops=line, **beside)
 
 
 def _place_labels(
@@ -417,20 +361,14 @@ def _place_labels(
     ax.figure.draw_without_rendering()  # type: ignore[union-attr]
     dots = ax.transData.transform(points[list(colors)]) if colors else np.full((1, 2), -1.0)
     turns = [(11, 0), (-11, 0), (0, 14), (0, -14), (9, 11), (-9, 11), (9, -11), (-9, -11)]  # points
+    paper = {"boxstyle": "square,pad=0.1", "fc": PAPER, "ec": "none", "alpha": 0.85}
+    beside: dict[str, Any] = {"xytext": (0, 0), "textcoords": "offset points", "bbox": paper}
+    beside |= {"fontsize": 11, "va": "center", "zorder": 9}
     boxes: list[Bbox] = []
     placed = []
     for code, text in labels.items():
-        note = ax.annotate(
-            textwrap.shorten(text, 30, placeholder=" …"),
-            points[code],
-            xytext=(0, 0),
-            textcoords="offset points",
-            fontsize=11,
-            color=colors.get(code, INK),
-            va="center",
-            zorder=9,
-            bbox={"boxstyle": "square,pad=0.1", "fc": PAPER, "ec": "none", "alpha": 0.85},
-        )
+        short = textwrap.shorten(text, 30, placeholder=" …")
+        note = ax.annotate(short, points[code], color=colors.get(code, INK), **beside)
         for x, y in turns:
             note.set_position((x, y))
             note.set_horizontalalignment("left" if x > 0 else "right" if x < 0 else "center")

@@ -1,4 +1,14 @@
-"""Losses, negative sampling, and one plain training loop with progress and early stopping."""
+"""Losses, negative sampling, and one plain training loop with progress and early stopping.
+
+All neural models take the same arguments for it, and keep the same record of it:
+
+- ``lr``, ``weight_decay``: AdamW's step and decoupled decay;
+- ``epochs``: at most this many passes over the train part, in batches of ``batch_size``;
+- ``patience``: epochs without a better recall@10 on ``split.valid`` before training stops and the
+  best epoch's parameters come back; not used when valid is empty;
+- ``seed``: of everything random: initial weights, order, dropout, held-out and negative items;
+- ``history_``, ``valid_history_``: mean loss, and valid recall@10 where there is one, an epoch.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +31,8 @@ from llmrec.data import Split
 def bce_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean binary cross-entropy of logits: ``−y log σ(z) − (1−y) log(1−σ(z))``.
 
-    Use it when each (user, item) pair carries its own label. It takes logits, not probabilities:
-    ``softplus(z) − y z`` is the same number without overflow.
-
-    Parameters
-    ----------
-    logits, labels:
-        Of one shape; labels in [0, 1].
+    Use it when each (user, item) pair carries its own label, in [0, 1]. It takes logits, not
+    probabilities: ``softplus(z) − y z`` is the same number without overflow.
 
     Examples
     --------
@@ -40,16 +45,8 @@ def bce_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def bpr_loss(positive: Tensor, negative: Tensor) -> Tensor:
     """Return the mean pairwise loss ``−log σ(s⁺ − s⁻)`` of taken against sampled items.
 
-    Use it when only the order matters: adding a constant to a user's scores changes nothing.
-
-    Parameters
-    ----------
-    positive, negative:
-        Scores that broadcast against each other, such as ``(B, 1)`` and ``(B, n)``.
-
-    Notes
-    -----
-    Rendle et al., UAI 2009.
+    Use it when only the order matters: adding a constant to a user's scores changes nothing. The
+    scores broadcast against each other, such as ``(B, 1)`` and ``(B, n)``. Rendle et al., UAI 2009.
     """
     return F.softplus(negative - positive).mean()
 
@@ -123,39 +120,17 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return gradients[0] * to_hidden, gradients[0] * to_items, None, None
 
 
-def sample_negatives(
-    users: np.ndarray, seen: sparse.csr_matrix, n: int, generator: np.random.Generator
-) -> np.ndarray:
-    """Return ``n`` items a row, drawn uniformly (with replacement) from what the user has not seen.
+class NegativeSampler:
+    """Draws items uniformly (with replacement) from what a user has not seen, without rejection.
 
-    Draws a rank among the unseen items and turns it into an item code exactly, so that no draw is
-    rejected: the ``r``-th unseen item is ``r`` plus the number of seen items before it.
+    A rank among the unseen items is drawn and turned into an item code: the ``r``-th unseen item is
+    ``r`` plus the number of seen items before it. The index is built once and serves every batch.
 
     Parameters
     ----------
-    users:
-        User codes ``(B,)``.
     seen:
         ``(n_users, n_items)``; nonzero cells are never drawn.
-    n:
-        Draws a user, at least 1.
-    generator:
-        The only source of randomness.
-
-    Returns
-    -------
-    int64 array ``(B, n)``.
-
-    Raises
-    ------
-    ValueError
-        When a user has seen the whole catalogue.
     """
-    return NegativeSampler(seen)(users, n, generator)
-
-
-class NegativeSampler:
-    """`sample_negatives` with its index built once, for use in every batch."""
 
     def __init__(self, seen: sparse.csr_matrix) -> None:
         seen = sparse.csr_matrix(seen, copy=True)
@@ -165,17 +140,26 @@ class NegativeSampler:
         self.starts = seen.indptr.astype(np.int64)
         owner = np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr))
         place = np.arange(seen.nnz) - self.starts[owner]
-        # unseen items before the t-th seen item s_t: s_t − t, not decreasing within a user
+        # Before the t-th seen item s_t (t from 0) stand s_t − t unseen ones, so the r-th unseen
+        # item has as many seen ones before it as there are t with s_t − t ≤ r. These numbers do not
+        # fall within a user, and users stand one after the other: one binary search finds them.
         self.keys = owner * (self.n_items + 1) + (seen.indices - place)
 
     def __call__(self, users: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
+        """Return ``n`` items for each user code, int64 ``(B, n)``.
+
+        Raises
+        ------
+        ValueError
+            When ``n`` is below 1 or a user has seen the whole catalogue.
+        """
         if n < 1:
-            raise ValueError(f"sample_negatives: n={n} must be at least 1")
+            raise ValueError(f"NegativeSampler: n={n} must be at least 1")
         users = np.asarray(users, np.int64)
         unseen = self.n_items - np.diff(self.starts)[users]
         if (unseen == 0).any():
             raise ValueError(
-                f"sample_negatives: user code {users[unseen == 0][0]} has seen all"
+                f"NegativeSampler: user code {users[unseen == 0][0]} has seen all"
                 f" {self.n_items} items; leave that user out"
             )
         rank = generator.integers(0, unseen[:, None], (len(users), n))
@@ -289,13 +273,10 @@ def train(
         Called once an epoch; returns that epoch's batches (shuffled, with fresh negatives).
     loss:
         Maps one batch to a scalar tensor.
-    epochs:
-        At most this many, at least 1.
-    lr, weight_decay:
-        Adam's step, and AdamW's decoupled decay.
+    epochs, lr, weight_decay, patience:
+        See the module.
     validate:
-        Called after each epoch; higher is better. Training stops after ``patience`` epochs without
-        a better value and the best epoch's parameters come back.
+        Called after each epoch; higher is better.
     progress:
         True shows a bar, False none; None shows one on a terminal only.
 
@@ -316,7 +297,8 @@ def train(
     optimizer = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
     history: list[float] = []
     best, best_state, waited = -np.inf, None, 0
-    bar = tqdm(range(epochs), desc="training", unit="epoch", disable=_hidden(progress))
+    hidden = None if progress is None else not progress  # tqdm's None: off a terminal
+    bar = tqdm(range(epochs), desc="training", unit="epoch", disable=hidden)
     for epoch in bar:
         module.train()
         losses = []
@@ -349,8 +331,3 @@ def train(
         module.load_state_dict(best_state)
     module.eval()
     return history
-
-
-def _hidden(progress: bool | None) -> bool | None:
-    """Translate ``progress`` for tqdm, whose ``disable=None`` hides the bar off a terminal."""
-    return None if progress is None else not progress

@@ -52,6 +52,15 @@ def split_of():
 
 @pytest.fixture(scope="session")
 def planted():
+    return make_planted()
+
+
+@pytest.fixture(scope="session")
+def features():
+    return make_features()
+
+
+def make_planted():
     """Each warm user took 10 of the 15 or so warm items of the own group; cold users tell 3."""
     rng = np.random.default_rng(7)
     cells, history, test = [], [], []
@@ -67,8 +76,7 @@ def planted():
     return make_split(cells, N_USERS, N_ITEMS, history=history, test=test)
 
 
-@pytest.fixture(scope="session")
-def features():
+def make_features():
     """Item text vectors: the group's direction plus noise, unit rows."""
     rng = np.random.default_rng(3)
     vectors = np.eye(N_GROUPS, 8)[group(np.arange(N_ITEMS))] + 0.1 * rng.normal(size=(N_ITEMS, 8))

@@ -1,12 +1,14 @@
 import json
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from llmrec import cli
+from llmrec import cli, tuning
 from llmrec.cli import main
+from llmrec.cli.own import load_data
 from llmrec.fetch import available
 from llmrec.repro import runner
 from llmrec.repro.reference import Reference
@@ -18,13 +20,13 @@ COMMANDS += ("ledger",)
 def test_help_names_every_command_and_imports_nothing_heavy():
     code = (
         "import sys\nfrom llmrec.cli import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "assert main(['--help']) == 0\n"
         "heavy = {'torch', 'pandas', 'numpy', 'yaml', 'rich', 'papermill'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert all(f"\n    {command}" in done.stdout for command in COMMANDS)
+    assert all(f"\n  {command} " in done.stdout for command in COMMANDS)
 
 
 def test_python_m_llmrec_is_the_command():
@@ -32,14 +34,6 @@ def test_python_m_llmrec_is_the_command():
         [sys.executable, "-m", "llmrec", "--version"], capture_output=True, text=True
     )
     assert done.stdout.startswith("llmrec ")
-
-
-@pytest.mark.parametrize("arguments", [[], ["sing"], ["reproduce", "--profile", "quick"]])
-def test_a_wrong_command_line_exits_2(arguments, capsys):
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    assert end.value.code == 2
-    assert "error:" in capsys.readouterr().err
 
 
 def assert_one_line_error(capsys, code, *parts):
@@ -50,6 +44,28 @@ def assert_one_line_error(capsys, code, *parts):
     assert "Traceback" not in err
     for part in parts:
         assert part in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing command"),
+        (["sing"], "No such command 'sing'"),
+        (["reproduce", "--profile", "quick"], "'--profile'"),
+        (["tune", "--regime", "hot"], "'--regime'"),
+        (["study"], "Missing argument"),
+        (["study", "x", "--colums", "a=b"], "No such option"),
+    ],
+)
+def test_a_wrong_command_line_exits_2(arguments, message, capsys):
+    assert_one_line_error(capsys, main(arguments), message)
+
+
+def test_options_with_several_values_take_all_that_follow():
+    words = ["recommend", "--items", "17", "-4", "99", "--model", "x", "--items", "3"]
+    repeated = ["--items", "17", "--items", "-4", "--items", "99"]
+    assert cli._repeated(words) == ["recommend", *repeated, "--model", "x", "--items", "3"]
+    assert cli._repeated(["study", "a", "--quick"]) == ["study", "a", "--quick"]
 
 
 def test_errors_are_one_line_and_debug_shows_the_traceback(clone_dir, capsys, monkeypatch):
@@ -66,9 +82,9 @@ def test_errors_are_one_line_and_debug_shows_the_traceback(clone_dir, capsys, mo
 
 
 def test_an_unexpected_error_names_its_type(monkeypatch, capsys):
-    monkeypatch.setattr("llmrec.cli.commands.status", lambda: {}["a\nb"])
+    monkeypatch.setattr("llmrec.repro.environment.environment", lambda: {}["a\nb"])
     assert_one_line_error(capsys, main(["status"]), "a b")
-    monkeypatch.setattr("llmrec.cli.commands.status", lambda: len(3))
+    monkeypatch.setattr("llmrec.repro.environment.environment", lambda: len(3))
     assert_one_line_error(capsys, main(["status"]), "TypeError: ", "--debug")
 
 
@@ -76,7 +92,7 @@ def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("llmrec.cli.commands.status", interrupt)
+    monkeypatch.setattr("llmrec.repro.environment.environment", interrupt)
     assert main(["status"]) == 130
     assert "finished is kept" in capsys.readouterr().err
 
@@ -125,14 +141,15 @@ def test_status(clone_dir, monkeypatch, capsys):
     state = clone_dir / "_run" / "book" / "state" / "ch04.json"
     state.parent.mkdir(parents=True)
     run = {"profile": "book", "notebook": "04_a", "seconds": 3.2, "peak_mb": 99, "error": None}
-    state.write_text(json.dumps(run))
+    state.write_text(json.dumps(run | {"seed": 0, "provenance": {}}))
+    state.with_name("ch05.json").write_text("")  # an unreadable one is none
     assert main(["status"]) == 0
     assert "3 s, 99 MB" in capsys.readouterr().out
 
 
 def test_check_compares_a_folder_and_tells_stale_chapters(clone_dir, capsys):
     entry = {"kind": "metric", "value": 0.5, "tolerance": 0.1}
-    provenance = {"code": "0", "modules": {}, "data": {}}
+    provenance = {"code": "0", "definitions": {}, "data": {}}
     reference = Reference("book", {"ch04.x": entry})
     reference.save(clone_dir / "results" / "reference.json")
     records = clone_dir / "records"
@@ -140,11 +157,13 @@ def test_check_compares_a_folder_and_tells_stale_chapters(clone_dir, capsys):
 
     def write(value, skipped=None):
         found = {} if value is None else {"ch04.x": {**entry, "value": value}}
-        content = {"records": found, "skipped": skipped or {}, "modules": []}
+        content = {"records": found, "skipped": skipped or {}}
         (records / "ch04.json").write_text(json.dumps(content))
 
     write(0.55)
     assert main(["check", "records"]) == 0
+    assert main(["check", "records", "--exact"]) == 1
+    assert "drifted ch04.x" in capsys.readouterr().out
     write(0.7)
     assert main(["check", "records"]) == 1
     assert "drifted" in capsys.readouterr().out
@@ -156,7 +175,7 @@ def test_check_compares_a_folder_and_tells_stale_chapters(clone_dir, capsys):
     known = {"ch04": {"provenance": provenance}}
     Reference("book", {"ch04.x": entry}, known).save(clone_dir / "results" / "reference.json")
     assert main(["check", "--static"]) == 1
-    assert "ch04: stale, changed: the notebook is gone" in capsys.readouterr().out
+    assert "ch04: the notebook is gone" in capsys.readouterr().out
 
 
 # One user likes three films, the next only the first two, and so on: small enough to see through.
@@ -173,7 +192,7 @@ def films(tmp_path, monkeypatch):
     vectors = np.eye(6, dtype=np.float32)
     vectors[2, 1] = 0.5
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    monkeypatch.setattr("llmrec.cli.recommend.item_vectors", lambda dataset: vectors)
+    monkeypatch.setattr("llmrec.cli.own.item_vectors", lambda dataset: vectors)
     return folder
 
 
@@ -214,10 +233,18 @@ def test_recommend_to_somebody_new_reads_the_items_given(films, capsys):
 
 @pytest.mark.parametrize("who", [[], ["--user", "1", "--items", "0"]])
 def test_recommend_needs_a_user_or_items_not_both(films, who, capsys):
-    with pytest.raises(SystemExit) as end:
-        main(["recommend", "--dataset", str(films), *who])
-    assert end.value.code == 2
-    assert "--user" in capsys.readouterr().err
+    code = main(["recommend", "--dataset", str(films), *who])
+    assert_one_line_error(capsys, code, "--user", "--items")
+
+
+def test_a_folder_named_like_a_dataset_does_not_stand_for_it(films, monkeypatch):
+    films.rename(films.with_name("ml-100k"))
+    monkeypatch.chdir(films.parent)
+    loaded = []
+    monkeypatch.setattr("llmrec.data.load", loaded.append)
+    assert load_data("./ml-100k").n_items == 6
+    load_data("ml-100k")
+    assert loaded == ["ml-100k"]
 
 
 def test_recommend_to_nobody_gives_the_valid_range(films, capsys):
@@ -239,6 +266,7 @@ def test_recommend_on_real_films(capsys):
     assert "943 users are 1 to 943" in capsys.readouterr().err
 
 
-def test_the_profiles_offered_are_those_that_run():
-    # written twice because --help must not import the runner
-    assert cli.PROFILES == runner.PROFILES
+def test_the_choices_offered_are_those_that_there_are():
+    # written twice because --help must not import runner and tuning
+    assert get_args(get_args(cli.Profile)[0]) == runner.PROFILES
+    assert get_args(get_args(cli.Regime)[0]) == tuple(tuning.REGIMES)

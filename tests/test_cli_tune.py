@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 import yaml
 
-from llmrec import cli, tuning
+from llmrec import tuning
 from llmrec.cli import main
-from llmrec.cli.tune import TEMPLATES
-from llmrec.tuning import REGIMES
+from llmrec.cli.own import TEMPLATES
 
 SMALL = {"Popularity": {}, "EASE": {"l2": {"low": 1.0, "high": 1000.0, "log": True}}}
 
@@ -27,7 +26,7 @@ def films(tmp_path, monkeypatch):
     monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TQDM_DISABLE", "1")
     vectors = np.tile(np.eye(2, dtype=np.float32), (12, 1))
-    monkeypatch.setattr("llmrec.cli.tune.item_vectors", lambda dataset: vectors)
+    monkeypatch.setattr("llmrec.cli.own.item_vectors", lambda *given: vectors)
     monkeypatch.setattr(tuning, "spaces", lambda: SMALL)
     return folder
 
@@ -81,11 +80,6 @@ def test_an_unknown_name_is_one_line(films, capsys):
     assert main(["tune", "--dataset", str(films), "--models", "EASY"]) == 2
     err = capsys.readouterr().err
     assert err == "llmrec: error: no search space 'EASY': choose from Popularity, EASE\n"
-
-
-def test_the_regimes_offered_are_those_that_there_are():
-    # written twice because --help must not import them
-    assert tuple(REGIMES) == cli.REGIMES
 
 
 def test_the_films_text_is_chapter_4s():

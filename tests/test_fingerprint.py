@@ -60,6 +60,7 @@ def take(clone):
 
 def edit(clone, name, old, new):
     path = clone / name
+    path.parent.mkdir(exist_ok=True)
     before = path.read_text() if path.is_file() else ""
     assert old in before
     path.write_text(before.replace(old, new) if old else new)
@@ -155,6 +156,15 @@ def test_a_snapshot_keeps_what_it_read(clone):
     assert now.of("llmrec.models.EASE") == before
 
 
+def test_bookkeeping_is_not_followed(clone):
+    edit(clone, "llmrec/repro/record.py", "", "def record(x):\n    return x\n")
+    edit(clone, "llmrec/repro/kit.py", "", "def by_profile(x):\n    return x\n")
+    cells = "from llmrec.repro import record, kit\nrecord(kit.by_profile(3))"
+    edit(clone, "llmrec/repro/__init__.py", "", "from llmrec.repro.record import record\n")
+    assert set(take(clone).of_tree(ast.parse(cells)).definitions) == {"by_profile"}
+    assert set(take(clone).of("llmrec.repro.record.record").definitions) == {"record"}
+
+
 def test_an_unknown_name_is_refused(clone):
     with pytest.raises(KeyError, match=r"llmrec.models.Ease leads to no definition in llmrec, ch"):
         take(clone).of("llmrec.models.Ease")
@@ -166,7 +176,7 @@ def test_an_unknown_name_is_refused(clone):
 def test_a_class_an_instance_and_its_name_are_one():
     assert code_of(EASE) == code_of(EASE(l2=3.0)) == code_of("llmrec.models.EASE")
     assert code_of(EASE) != code_of(Popularity)
-    assert code_of(EASE().score) == code_of(EASE.score) == code_of("llmrec.models.EASE")
+    assert code_of(EASE()._fit) == code_of(EASE._fit) == code_of("llmrec.models.EASE")
     assert code_of(EASE, evaluate) != code_of(EASE)
 
 

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 
 from llmrec import plots
 from llmrec.evaluation import Comparison, Estimate
-from llmrec.plots import figure_hash, heatmap, interval_plot, item_map, loss_curves, use_style
+from llmrec.plots import heatmap, interval_plot, item_map, loss_curves, use_style
 
 
 @pytest.fixture(autouse=True)
@@ -187,26 +187,6 @@ def test_figures_save_opaque(tmp_path):
     image = plt.imread(tmp_path / "figure.png")
     np.testing.assert_allclose(image[0, 0, :3], to_rgb(plots.PAPER), atol=1 / 255)
     assert (image[..., 3:] == 1).all()
-
-
-def test_hash_is_stable_below_three_digits_and_moves_above():
-    base = {"x": np.array([0.12345, -2.0]), "names": np.array(["a", "b"])}
-    assert figure_hash(base) == figure_hash(dict(reversed(base.items())))
-    assert figure_hash(base) == figure_hash(base | {"x": np.array([0.12349, -2.0])})
-    assert figure_hash({"x": [0.0]}) == figure_hash({"x": [-0.0]})
-    assert figure_hash({"x": [1, 2]}) == figure_hash({"x": [1.0, 2.0]})
-    different = [
-        base | {"x": np.array([0.124, -2.0])},
-        base | {"x": np.array([-2.0, 0.12345])},
-        base | {"x": np.array([[0.12345, -2.0]])},
-        base | {"names": np.array(["a", "c"])},
-        {"y": base["x"], "names": base["names"]},
-    ]
-    assert len({figure_hash(arrays) for arrays in [base, *different]}) == 6
-
-
-def test_the_drawn_chart_has_one_hash():
-    assert figure_hash(interval_plot(ESTIMATES)[1]) == figure_hash(interval_plot(ESTIMATES)[1])
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from llmrec.training import (
     held_out_recall,
     linear_cross_entropy,
     minibatches,
-    sample_negatives,
     seeded,
     softmax_loss,
     train,
@@ -112,7 +111,7 @@ def test_negatives_are_never_seen_and_are_uniform():
     seen[1, [2, 3, 4, 5, 6, 7, 8]] = 1
     rng = np.random.default_rng(0)
     users = np.repeat([2, 0, 1], 2000)
-    drawn = sample_negatives(users, sparse.csr_matrix(seen), 3, rng)
+    drawn = NegativeSampler(sparse.csr_matrix(seen))(users, 3, rng)
     assert drawn.shape == (6000, 3)
     for user in range(3):
         counts = np.bincount(drawn[users == user].ravel(), minlength=9)
@@ -128,7 +127,7 @@ def test_negatives_on_random_matrices():
         seen = rng.random((40, 30)) < density
         seen[:, rng.integers(30)] = False
         users = rng.integers(0, 40, 500)
-        drawn = sample_negatives(users, sparse.csr_matrix(seen), 4, rng)
+        drawn = NegativeSampler(sparse.csr_matrix(seen))(users, 4, rng)
         assert drawn.min() >= 0
         assert drawn.max() < 30
         assert not seen[users[:, None], drawn].any()
@@ -138,7 +137,7 @@ def test_negatives_read_explicit_zeros_duplicates_and_disorder():
     seen = sparse.csr_matrix(
         (np.array([1.0, 1.0, 1.0, 0.0]), np.array([3, 0, 3, 1]), np.array([0, 4])), shape=(1, 4)
     )
-    drawn = sample_negatives(np.zeros(200, int), seen, 1, np.random.default_rng(0))
+    drawn = NegativeSampler(seen)(np.zeros(200, int), 1, np.random.default_rng(0))
     assert set(drawn.ravel()) == {1, 2}
 
 
@@ -151,9 +150,9 @@ def test_negatives_follow_the_generator():
 def test_negatives_of_a_user_who_saw_everything_are_refused():
     seen = sparse.csr_matrix(np.array([[1, 0], [1, 1]]))
     with pytest.raises(ValueError, match="user code 1 has seen all 2 items"):
-        sample_negatives(np.array([0, 1]), seen, 1, np.random.default_rng(0))
+        NegativeSampler(seen)(np.array([0, 1]), 1, np.random.default_rng(0))
     with pytest.raises(ValueError, match="n=0 must be at least 1"):
-        sample_negatives(np.array([0]), seen, 0, np.random.default_rng(0))
+        NegativeSampler(seen)(np.array([0]), 0, np.random.default_rng(0))
 
 
 def test_minibatches_cover_everything_once():

@@ -19,7 +19,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import ReferenceRole, SphinxRole
 
 from llmrec.repro.claims import load_claims
-from llmrec.repro.headline import format_value
+from llmrec.repro.publish import format_value
 from llmrec.repro.reference import Records
 
 BOKEH_JS = "bokeh.min.js"
@@ -79,7 +79,7 @@ class Chapter(ReferenceRole):
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         title = self.title if self.has_explicit_title else ""
-        return [chapter_link(self.env, int(self.target), title)], []
+        return [chapter_link(self.env, self.target, title)], []
 
 
 def _bring_bokeh(app: Sphinx, config: Any) -> None:
@@ -96,7 +96,7 @@ def _load_bokeh(
         app.add_js_file(BOKEH_JS)
 
 
-def _mend_roles(
+def _fix_roles(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
     """Say which page is Chinese; docutils' list of citations loses a role that it does not fill."""
@@ -117,7 +117,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.llmrec_known = []  # type: ignore[attr-defined]
     app.connect("config-inited", _bring_bokeh)
     app.connect("html-page-context", _load_bokeh)
-    app.connect("html-page-context", _mend_roles)
+    app.connect("html-page-context", _fix_roles)
     app.connect("html-page-context", _filter_claims)
     app.setup_extension("llmrec_figures")
     app.setup_extension("llmrec_search")

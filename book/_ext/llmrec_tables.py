@@ -18,11 +18,10 @@ from sphinx import addnodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from llmrec.ledger import Entry, Ledger, Protocol, load_published
+from llmrec.ledger import Entry, Ledger, Protocol, load_published, load_recipes
 from llmrec.repro.claims import Claim, load_claims
-from llmrec.repro.headline import HEADER, format_value, headline_rows
-from llmrec.repro.layout import Layout
-from llmrec.repro.provenance import Snapshot
+from llmrec.repro.layout import Layout, chapter_of
+from llmrec.repro.publish import HEADER, format_value, headline_rows
 from llmrec.repro.reference import Records, Reference
 
 Cell = str | nodes.Node | list[nodes.Node]
@@ -127,10 +126,10 @@ class ChaptersTable(SphinxDirective):
         english, chinese = _titles("".join(text))
         about = reference.chapters.get(chapter)
         minutes = f"{about['seconds'] / 60:.1f}" if about else "–"
-        number = int(chapter[2:])
+        number = chapter[2:].lstrip("0")
         if "chinese" in self.options:
             return [
-                [chapter_link(self.env, number, str(number) if number else "–")],
+                [chapter_link(self.env, chapter, number or "–")],
                 chinese,
                 minutes,
             ]
@@ -141,7 +140,7 @@ class ChaptersTable(SphinxDirective):
             reftarget=f"/notebooks/{path.name}",
             refdoc=self.env.docname,
         )
-        link = chapter_link(self.env, number, f"{number} · {english}" if number else english)
+        link = chapter_link(self.env, chapter, f"{number} · {english}" if number else english)
         return [[link], minutes, nodes.literal("", f"jupyter lab notebooks/{path.name}"), download]
 
 
@@ -157,11 +156,11 @@ class StatusTable(SphinxDirective):
         records, claims = Records(reference.entries), load_claims(layout.claims)
         rows: list[list[Cell]] = [
             [
-                [chapter_link(self.env, int(chapter[2:]))],
+                [chapter_link(self.env, chapter)],
                 f"{about['seconds'] / 60:.1f}",
                 f"{about['peak_mb'] / 1000:.1f}",
                 str(sum(key.startswith(f"{chapter}.") for key in reference.entries)),
-                _counted(claims, records, int(chapter[2:])),
+                _counted(claims, records, chapter),
             ]
             for chapter, about in sorted(reference.chapters.items())
         ]
@@ -210,7 +209,8 @@ class LedgerTable(SphinxDirective):
         for path in (layout.published, layout.ledger):
             self.env.note_dependency(str(path))
         protocols, ledger = load_published(layout.published), Ledger.load(layout.ledger)
-        self._warn_of_stale(protocols, ledger, Snapshot.take(layout.package))
+        load_recipes(layout)
+        self._warn_of_stale(protocols, ledger)
         out: list[nodes.Node] = []
         header = (
             "model",
@@ -226,16 +226,14 @@ class LedgerTable(SphinxDirective):
             out += [table, nodes.paragraph("", protocol.says)]
         return out
 
-    def _warn_of_stale(
-        self, protocols: tuple[Protocol, ...], ledger: Ledger, now: Snapshot
-    ) -> None:
+    def _warn_of_stale(self, protocols: tuple[Protocol, ...], ledger: Ledger) -> None:
         for protocol in protocols:
             for recipe in dict.fromkeys(row.recipe for row in protocol.rows if row.recipe):
-                if changed := ledger.stale(recipe, now):
+                if changed := ledger.stale(recipe):
                     logger.warning(
                         "ledger: %s is out of date (%s): run llmrec ledger --only %s",
                         recipe,
-                        ", ".join(changed),
+                        changed,
                         protocol.id,
                         location=self.get_location(),
                         type="llmrec",
@@ -243,14 +241,14 @@ class LedgerTable(SphinxDirective):
 
     def _row(self, entry: Entry) -> list[Cell]:
         row, ours = entry.row, entry.ours
-        said = [entry.ours_model if row.same else f"{entry.ours_model} (another model)"]
+        model = entry.ours_model + " (another model)" * bool(entry.ours_model and not row.same)
         return [
             row.model + ("" if row.reread else " †"),
             row.metric.replace("map_total", "map"),
             f"{row.value:.4f}",
             f"{ours.value:.4f} [{ours.low:.4f}, {ours.high:.4f}]" if ours else "",
             badge(entry.verdict),
-            ". ".join(part for part in (*(said if entry.ours_model else ()), entry.note) if part),
+            ". ".join(filter(None, (model, entry.note))),
         ]
 
 
@@ -290,9 +288,9 @@ def _numbers(keys: Iterable[str], records: Records) -> list[nodes.Node]:
     return [nodes.line_block("", *lines)] if lines else []
 
 
-def _counted(claims: Iterable[Claim], records: Records, chapter: int | None = None) -> str:
+def _counted(claims: Iterable[Claim], records: Records, chapter: str = "") -> str:
     """Count the verdicts on a chapter's claims (or on all), such as ``2 supported, 1 partly``."""
-    mine = [claim for claim in claims if chapter is None or chapter in claim.chapters]
+    mine = [c for c in claims if not chapter or chapter in map(chapter_of, c.chapters)]
     counts = Counter(claim.verdict(records) for claim in mine)
     return ", ".join(f"{counts[v]} {v}" for v in CHINESE if counts[v]) or "–"
 
@@ -317,10 +315,12 @@ def _joined(links: list[nodes.Node]) -> list[nodes.Node]:
     return parts
 
 
-def chapter_link(env: Any, chapter: int, text: str = "") -> nodes.Node:
-    """Link to a chapter's notebook; plain text when the book does not have it."""
-    text = text or (f"chapter {chapter}" if chapter else "interest explorer")
-    start = f"notebooks/{chapter:02d}_"
+def chapter_link(env: Any, chapter: int | str, text: str = "") -> nodes.Node:
+    """Link to a chapter's notebook, by its number or key; plain text when the book has none."""
+    number = chapter_of(chapter)[2:]
+    short = number.lstrip("0")
+    text = text or (f"chapter {short}" if short else "interest explorer")
+    start = f"notebooks/{number}_"
     name = next((doc for doc in sorted(env.found_docs) if doc.startswith(start)), None)
     if name is None:
         return nodes.Text(text)

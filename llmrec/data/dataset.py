@@ -65,12 +65,13 @@ class Dataset:
         CSV files are UTF-8 with a header, separated by commas, semicolons or tabs; there an empty
         cell is a missing one, ids are whole numbers when all of them look like it, else text, and
         further columns stay text. Timestamps are seconds since 1970 (a median beyond the year 2200
-        means milliseconds or less) or ISO 8601 dates (UTC unless they say otherwise). Columns with
-        common other names, such as ``rating`` or ``product_id``, are read where only one would do,
-        and so is the first column of words where ``title`` is absent. ``timestamp``, ``weight`` and
-        ``action`` may be absent, or have gaps: 0, 1.0 and "interacted" stand in, but an event
-        without a rating among ratings is left out. Items that occur in interactions only get a row
-        with an empty title. ``dropped`` counts all of that, and events repeated.
+        means milliseconds or less) or ISO 8601 dates (UTC unless they say otherwise); years, dates
+        as numbers and mixed units are refused. Names of columns are known in any letters and with
+        blanks, and so are common other names, such as ``rating`` or ``product_id``, where only one
+        would do, and the first column of words where ``title`` is absent. ``timestamp``,
+        ``weight`` and ``action`` may be absent, or have gaps: 0, 1.0 and "interacted" stand in, but
+        an event without a rating among ratings is left out. Items that occur in interactions only
+        get a row with an empty title. ``dropped`` counts all of that, and events repeated.
 
         Parameters
         ----------
@@ -88,8 +89,8 @@ class Dataset:
         FileNotFoundError
             When the folder or a needed file is absent.
         DataError
-            When a file cannot be read or breaks the rules, or most events are on items without a
-            row; file, column and row are named.
+            When a file cannot be read or breaks the rules, a column that is read has a bad cell,
+            or most events are on items without a row; file, column and row are named.
         """
         from llmrec.data.folder import read_folder
 

@@ -9,7 +9,8 @@ import pandas as pd
 
 from llmrec import fetch
 from llmrec.data.dataset import Dataset, Split
-from llmrec.data.loaders.citeulike_a import events, load, saved, whole_numbers
+from llmrec.data.loaders import load, whole_numbers
+from llmrec.data.loaders.citeulike_a import saved, taken_by
 from llmrec.data.validation import DataError
 
 PUBLISHED = ("ml-1m-spectralcf", "citeulike-a-p1", "citeulike-a-p10")
@@ -47,47 +48,37 @@ def published_split(name: str) -> Split:
     Zheng et al. 2018, "Spectral collaborative filtering", RecSys. Li and She 2017, "Collaborative
     variational autoencoder for recommender systems", KDD.
     """
+    if name not in PUBLISHED:
+        raise ValueError(
+            f"no published split is named {name!r}: choose from {', '.join(PUBLISHED)}"
+        )
     if name == "ml-1m-spectralcf":
-        return _spectralcf(name)
-    if name in PUBLISHED:
-        return _citeulike(name, name.removeprefix("citeulike-a-p"))
-    raise ValueError(f"no published split is named {name!r}: choose from {', '.join(PUBLISHED)}")
+        folder = fetch.get("spectralcf-split")
+        users = [_users(folder / f"{part}_users.dat") for part in ("train", "test")]
+        train, test = (taken_by(items, "rated") for items in users)
+        numbers = np.unique(np.concatenate([train["item"], test["item"]]))
+        return _joined(name, name, train, test, pd.DataFrame({"item": numbers, "title": ""}))
+    items, folder = load("citeulike-a").items, fetch.get("citeulike-a-splits")
+    given = name.removeprefix("citeulike-a-p")
+    paths = [folder / f"cf-{part}-{given}-users.dat" for part in ("train", "test")]
+    train, test = (saved(path, len(items)) for path in paths)
+    return _joined(name, "citeulike-a", train, test, items)
 
 
-def _spectralcf(name: str) -> Split:
-    folder = fetch.get("spectralcf-split")
-    train, test = (
-        events(_users(folder / f"{part}_users.dat"), "rated") for part in ("train", "test")
-    )
+def _joined(
+    name: str, dataset: str, train: pd.DataFrame, test: pd.DataFrame, items: pd.DataFrame
+) -> Split:
+    """Return the split whose parts are these interactions."""
     both = pd.concat([train, test], ignore_index=True)
-    numbers = np.unique(both["item"])
-    films = pd.DataFrame({"item": numbers, "title": ""})
-    return _cut(Dataset("ml-1m-spectralcf", both, films), name, len(train))
-
-
-def _citeulike(name: str, given: str) -> Split:
-    dataset, folder = load(), fetch.get("citeulike-a-splits")
-    train, test = (
-        saved(folder / f"cf-{part}-{given}-users.dat", dataset.n_items)
-        for part in ("train", "test")
-    )
-    both = pd.concat([train, test], ignore_index=True)
-    return _cut(Dataset("citeulike-a", both, dataset.items), name, len(train))
-
-
-def _cut(dataset: Dataset, name: str, n_train: int) -> Split:
-    """Return the first ``n_train`` interactions as train, the others as test."""
-    coded = dataset.coded
-    train = coded.iloc[:n_train]
-    test = coded.iloc[n_train:].reset_index(drop=True)
-    return Split(dataset, name, 0, train, coded.iloc[:0], test, history=train)
+    coded = (data := Dataset(dataset, both, items)).coded
+    train, test = coded.iloc[: len(train)], coded.iloc[len(train) :].reset_index(drop=True)
+    return Split(data, name, 0, train, coded.iloc[:0], test, history=train)
 
 
 def _users(path: Path) -> dict[int, list[int]]:
     """Read rows of a user's number and the items that he took."""
     taken: dict[int, list[int]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        user, *items = whole_numbers(path, number, line)
+    for number, (user, *items) in whole_numbers(path):
         if user in taken:
             raise DataError(f"{path.name}, row {number}: user {user} has a row already")
         taken[user] = items

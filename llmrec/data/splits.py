@@ -1,18 +1,23 @@
-"""Five ways to part the past from the future: by time, at random, by last event, cold items, users.
+"""Ways to part the past from the future: by time, at random, by last event, cold items or users.
 
 Rows keep the order of the interactions table where timestamps tie. A share of n things is rounded
-half up. A split that would leave a part empty is refused. ``history`` is ``train``, plus the
-fold-in events of cold users.
+half up. ``history`` is ``train``, plus the fold-in events of cold users. Every split raises a
+ValueError when a share is out of range, a timestamp that it needs is unknown or a part comes out
+empty.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from llmrec.data.dataset import Dataset, Split
 
-TRAIN, VALID, TEST, GIVEN = range(4)
+TRAIN, VALID, TEST, GIVEN, LATER = range(5)  # LATER: in no part
+DAY = 86_400
 
 
 def time_split(dataset: Dataset, test: float = 0.2, valid: float = 0.0, seed: int = 0) -> Split:
@@ -22,23 +27,13 @@ def time_split(dataset: Dataset, test: float = 0.2, valid: float = 0.0, seed: in
     that same second belong to train too, so that equal data give equal splits. ``valid`` lies
     between train and test, cut in the same way. Chance plays no part: ``seed`` is only kept.
 
-    Raises
-    ------
-    ValueError
-        When a share is out of range, a timestamp is unknown or a part comes out empty.
-
     References
     ----------
     Meng et al. 2020, "Exploring data splitting strategies for the evaluation of recommendation
     models": a global time split is the one that leaks nothing from the future.
     """
     _check_shares(test=test, valid=valid)
-    time = dataset.interactions["timestamp"].to_numpy()
-    if unknown := int((time == 0).sum()):
-        raise ValueError(
-            f"time_split of {dataset.name!r}: {unknown} of {len(time)} timestamps are unknown (0): "
-            "fill them in or use random_split"
-        )
+    time = _known_times(dataset, "time_split")
     ordered, n = np.sort(time), len(time)
 
     def cut(share: float) -> int:
@@ -51,16 +46,31 @@ def time_split(dataset: Dataset, test: float = 0.2, valid: float = 0.0, seed: in
     return _split(dataset, "time", seed, part, needed=(TEST, VALID) if valid else (TEST,))
 
 
+def cut_split(dataset: Dataset, cut: int, days: float = 28.0) -> Split:
+    """Learn from all events up to ``cut``; test on those of the ``days`` after it.
+
+    Events after that are in no part. Several cuts of one dataset are several runs of the same
+    question, as a shop would meet it: each knows its own past only.
+
+    Parameters
+    ----------
+    cut:
+        Seconds since 1970; events of that very second belong to train.
+    days:
+        Length of the test part, > 0.
+    """
+    if not days > 0:
+        raise ValueError(f"cut_split: days={days} must be positive")
+    time = _known_times(dataset, "cut_split")
+    part = np.where(time <= cut, TRAIN, np.where(time <= cut + days * DAY, TEST, LATER))
+    return _split(dataset, "time", 0, part, needed=(TEST,))
+
+
 def random_split(dataset: Dataset, test: float = 0.25, valid: float = 0.0, seed: int = 0) -> Split:
     """Put a random ``test`` share of each user's events into test, a ``valid`` share into valid.
 
     A user with n events gives ``round(test n)`` to test and ``round(valid n)`` to valid, but always
     keeps one in train.
-
-    Raises
-    ------
-    ValueError
-        When a share is out of range or a part comes out empty.
     """
     _check_shares(test=test, valid=valid)
     user = dataset.coded["user"].to_numpy()
@@ -79,11 +89,6 @@ def last_out_split(dataset: Dataset, valid: bool = False) -> Split:
     A user's first event always stays in train: one event gives no test, two give no valid. Where
     timestamps are unknown the order of the rows counts. Beware: unlike `time_split` it lets train
     hold other users' events from after a test event.
-
-    Raises
-    ------
-    ValueError
-        When no user has enough events.
     """
     events = dataset.coded
     rank, count = _rank_within(events["user"].to_numpy(), events["timestamp"].to_numpy())
@@ -100,11 +105,6 @@ def cold_item_split(
     """Hide a random ``share`` of the items that have events: all their events are the test part.
 
     Every other event is train. With ``valid`` the events of a further share of items are valid.
-
-    Raises
-    ------
-    ValueError
-        When a share is out of range or a part comes out empty.
     """
     _check_shares(share=share, valid=valid)
     item = dataset.coded["item"].to_numpy()
@@ -121,11 +121,6 @@ def cold_user_split(
     1) at least one, are history only: known when scoring, never learned from. They are the
     earliest ones when all timestamps are known, else random ones. The rest is test. With ``valid``
     a further share of users is treated likewise, their rest being valid.
-
-    Raises
-    ------
-    ValueError
-        When a share is out of range or a part comes out empty.
     """
     _check_shares(share=share, valid=valid)
     if not 0 <= given < 1:
@@ -139,6 +134,35 @@ def cold_user_split(
     n_given = np.minimum(np.maximum(_round_all(given * count), given > 0), count - 1)
     part[(part != TRAIN) & (rank < n_given)] = GIVEN
     return _split(dataset, "cold-user", seed, part, needed=(TEST, VALID) if valid else (TEST,))
+
+
+def first_baskets(split: Split) -> Split:
+    """Return the split with each user's first test basket alone as the test part.
+
+    A basket is what one user took in one second: shops print one time on all lines of a receipt.
+    """
+    first = split.test.groupby("user")["timestamp"].transform("min")
+    return replace(split, test=split.test[split.test["timestamp"] == first].reset_index(drop=True))
+
+
+def in_order(events: pd.DataFrame) -> pd.DataFrame:
+    """Return user and item of the events, by user, then by timestamp, then by row.
+
+    This order holds everywhere in the book.
+    """
+    order = np.lexsort((events["timestamp"], events["user"]))  # stable: rows break ties
+    return events[["user", "item"]].iloc[order].reset_index(drop=True)
+
+
+def sequences(
+    events: pd.DataFrame, n_users: int, keep: Literal["all", "first", "last"] = "all"
+) -> list[np.ndarray]:
+    """Return each user's item codes, oldest first; ``keep`` says which event of an item stays."""
+    ordered = in_order(events)
+    if keep != "all":
+        ordered = ordered.drop_duplicates(["user", "item"], keep=keep)
+    ends = np.cumsum(np.bincount(ordered["user"], minlength=n_users))
+    return np.split(ordered["item"].to_numpy(), ends[:-1])
 
 
 def _split(
@@ -159,6 +183,17 @@ def _split(
     return Split(
         dataset, name, seed, rows(TRAIN), rows(VALID), rows(TEST), history=rows(TRAIN, GIVEN)
     )
+
+
+def _known_times(dataset: Dataset, caller: str) -> np.ndarray:
+    """Return all timestamps, or raise where one is unknown."""
+    time = dataset.interactions["timestamp"].to_numpy()
+    if unknown := int((time == 0).sum()):
+        raise ValueError(
+            f"{caller} of {dataset.name!r}: {unknown} of {len(time)} timestamps are unknown (0): "
+            "fill them in or use random_split"
+        )
+    return time
 
 
 def _label(codes: np.ndarray, size: int, test: float, valid: float, seed: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from pandas.api import types
@@ -21,14 +23,11 @@ def validate(
     items: pd.DataFrame,
     users: pd.DataFrame | None = None,
     *,
-    names: tuple[str, str, str] = ("interactions", "items", "users"),
+    names: tuple[str, ...] = ("interactions", "items", "users"),
 ) -> None:
     """Check the three tables of a dataset; rows are counted from 1, below the header.
 
-    Parameters
-    ----------
-    names:
-        What the messages call the tables, such as their file names.
+    ``names`` is what the messages call the tables, such as their file names.
 
     Raises
     ------
@@ -40,27 +39,37 @@ def validate(
     events, catalogue, people = names
     _columns(events, interactions, INTERACTION_COLUMNS)
     _columns(catalogue, items, ITEM_COLUMNS)
-    _unique_ids(catalogue, items, "item")
+    _ids(catalogue, items["item"], unique=True)
     _text(catalogue, items["title"])
     for column in ("user", "item"):
         _ids(events, interactions[column])
     if users is not None:
         _columns(people, users, USER_COLUMNS)
-        _unique_ids(people, users, "user")
+        _ids(people, users["user"], unique=True)
         _same_type(events, interactions["user"], people, users["user"])
-    _same_type(events, interactions["item"], catalogue, items["item"])
-    _known_items(events, interactions["item"], catalogue, items["item"])
-    _numbers(events, interactions)
+    used, known = interactions["item"], items["item"]
+    _same_type(events, used, catalogue, known)
+    if (unknown := ~used.isin(known)).any():
+        first = used[unknown].iloc[0]
+        row_error(events, "item", unknown, f"item {first!r} has no row in {catalogue}: add one")
+    _numbers(events, interactions["timestamp"], interactions["weight"])
     _text(events, interactions["action"])
 
 
-def row_error(table: str, column: str, wrong: np.ndarray | pd.Series, mend: str) -> None:
+def row_error(table: str, column: str, wrong: np.ndarray | pd.Series, fix: str) -> None:
     """Raise a `DataError` at the first true row of a boolean mask, if there is one."""
     mask = np.asarray(wrong, dtype=bool)
     if mask.any():
         count = int(mask.sum())
         more = f" (and {count - 1} more)" if count > 1 else ""
-        raise DataError(f"{table}, column {column!r}, row {mask.argmax() + 1}{more}: {mend}")
+        raise DataError(f"{table}, column {column!r}, row {mask.argmax() + 1}{more}: {fix}")
+
+
+def once(table: str, columns: Sequence[str] | pd.Index, fix: str = "rename one") -> None:
+    """Raise a `DataError` when two columns have one name."""
+    if (names := pd.Index(columns)).has_duplicates:
+        twice = names[names.duplicated()][0]
+        raise DataError(f"{table} has two columns named {twice!r}: {fix}")
 
 
 def add_items_without_row(
@@ -75,40 +84,28 @@ def add_items_without_row(
     lacking = used[~used.isin(items["item"])].sort_values()
     if lacking.empty:
         return items, 0
-    rows = pd.DataFrame({"item": lacking.astype(items["item"].dtype), "title": ""})
+    rows = pd.DataFrame({"item": lacking, "title": ""})
     return pd.concat([items, rows], ignore_index=True), len(lacking)
 
 
 def _columns(table: str, frame: pd.DataFrame, needed: tuple[str, ...]) -> None:
-    for column in needed:
-        if column not in frame.columns:
-            has = ", ".join(map(str, frame.columns))
-            raise DataError(f"{table} has no column {column!r} (it has {has}): rename or add it")
-    if len(set(frame.columns)) < len(frame.columns):
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise DataError(f"{table} has two columns named {twice!r}: rename one")
+    if missing := [column for column in needed if column not in frame.columns]:
+        has = ", ".join(map(str, frame.columns))
+        raise DataError(f"{table} has no column {missing[0]!r} (it has {has}): rename or add it")
+    once(table, frame.columns)
     if frame.empty:
         raise DataError(f"{table} has no rows")
 
 
-def _ids(table: str, ids: pd.Series) -> None:
+def _ids(table: str, ids: pd.Series, *, unique: bool = False) -> None:
     column = str(ids.name)
     row_error(table, column, ids.isna(), f"no {column} id: fill it in or drop the row")
-    kind = types.infer_dtype(ids, skipna=True)
-    if kind not in ("integer", "string"):
-        raise DataError(
-            f"{table}, column {column!r}: ids are {kind}, not whole numbers or text: convert them"
-        )
-
-
-def _unique_ids(table: str, frame: pd.DataFrame, column: str) -> None:
-    _ids(table, frame[column])
-    row_error(
-        table,
-        column,
-        frame[column].duplicated(),
-        f"{column} id occurs a second time: keep one row for each {column}",
-    )
+    if (kind := types.infer_dtype(ids)) not in ("integer", "string"):
+        wrong = f"ids are {kind}, not whole numbers or text: convert them"
+        raise DataError(f"{table}, column {column!r}: {wrong}")
+    if unique:
+        twice = f"{column} id occurs a second time: keep one row for each {column}"
+        row_error(table, column, ids.duplicated(), twice)
 
 
 def _same_type(events: str, used: pd.Series, other: str, known: pd.Series) -> None:
@@ -120,15 +117,7 @@ def _same_type(events: str, used: pd.Series, other: str, known: pd.Series) -> No
         )
 
 
-def _known_items(events: str, used: pd.Series, catalogue: str, known: pd.Series) -> None:
-    unknown = ~used.isin(known)
-    if unknown.any():
-        first = used[unknown].iloc[0]
-        row_error(events, "item", unknown, f"item {first!r} has no row in {catalogue}: add one")
-
-
-def _numbers(table: str, frame: pd.DataFrame) -> None:
-    timestamp, weight = frame["timestamp"], frame["weight"]
+def _numbers(table: str, timestamp: pd.Series, weight: pd.Series) -> None:
     if not types.is_integer_dtype(timestamp) or timestamp.isna().any():
         raise DataError(
             f"{table}, column 'timestamp': type {timestamp.dtype}, not whole seconds since 1970: "

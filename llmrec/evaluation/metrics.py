@@ -101,12 +101,15 @@ def tie_groups(scores: ArrayLike, relevant: Any, excluded: Any = None) -> TieGro
     values = table[rows, columns]
     rows, values = rows[~np.isnan(values)], values[~np.isnan(values)]
 
+    # A rank is never assigned. In the sorted row, the candidates below a value and those not above
+    # it are two bisections; the rest of the row is above, and what lies between is tied.
     table.sort(axis=1)
     below = _count_below(table, sizes, rows, values, or_equal=False)
     not_above = _count_below(table, sizes, rows, values, or_equal=True)
     above, tied = sizes[rows] - not_above, not_above - below
 
-    # Relevant items with the same (user, g) are one group; groups come out sorted by user, then g.
+    # Relevant items with the same (user, g) are one group; groups come out sorted by user, then g,
+    # so that a running count of relevant items, less that of earlier users, is R.
     _, first, count = np.unique(rows * (n_items + 1) + above, return_index=True, return_counts=True)
     user = rows[first]
     n_relevant = np.bincount(rows, minlength=n_users)
@@ -292,7 +295,7 @@ def _first_relevant(groups: TieGroups, k: int) -> tuple[np.ndarray, np.ndarray]:
     m = (stop - start)[best]
     miss = np.ones(len(m))  # P(none of the group's first j ranks is relevant)
     reciprocal = np.zeros(len(m))
-    for j in range(1, m.max(initial=0) + 1):
+    for j in range(1, m.max(initial=0) + 1):  # rank g + j, given that the j - 1 before it missed
         inside = j <= m
         left = np.maximum(t - j + 1, 1)
         reciprocal += np.where(inside, miss * np.minimum(r / left, 1) / (g + j), 0)

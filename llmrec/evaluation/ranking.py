@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import sparse
 
+from llmrec.data import histories_of
 from llmrec.evaluation.metrics import METRICS, tie_groups
 from llmrec.evaluation.statistics import Estimate, bootstrap
 
@@ -92,13 +94,14 @@ def evaluate(
     part: Literal["test", "valid"] = "test",
     seed: int = 0,
     *,
+    repeats: bool = False,
     name: str | None = None,
 ) -> Evaluation:
     """Rank the full catalogue for each user and measure where the held-out items stand.
 
-    Items of ``split.history`` are no candidates and no targets; an item taken twice counts once;
-    ties count in expectation. Users without a train row but with a history are scored by
-    ``model.fold_in`` on it, all others by ``model.score``, as are all of a model that reads order.
+    Items of ``split.history`` are no candidates and no targets, unless ``repeats``; an item taken
+    twice counts once; ties count in expectation. Users without a train row but with a history are
+    scored by ``model.fold_in`` on it, all others by ``model.score``.
 
     Parameters
     ----------
@@ -116,6 +119,9 @@ def evaluate(
     part : "test" or "valid"
     seed : int
         Of the intervals that `Evaluation.mean` gives.
+    repeats : bool
+        Ask what is taken next, whether again or for the first time: seen items stay candidates and
+        targets.
     name : str, optional
         Default: ``model.name``, else the class name.
 
@@ -139,8 +145,9 @@ def evaluate(
     columns = None if items is None else _codes(items, split.n_items, "items")
 
     history = split.matrix("history")
-    targets = split.matrix(part) > history  # boolean: taken in this part, not seen before
-    seen = history if columns is None else history[:, columns]
+    hidden = sparse.csr_matrix(history.shape, dtype=history.dtype) if repeats else history
+    targets = split.matrix(part) > hidden  # boolean: taken in this part, not hidden
+    seen = hidden if columns is None else hidden[:, columns]
     targets = targets if columns is None else targets[:, columns]
     kept = rows[targets[rows].getnnz(axis=1) > 0]
     if not len(kept):
@@ -148,10 +155,9 @@ def evaluate(
 
     values = {f"{metric}@{k}": np.empty(len(kept)) for metric in metrics for k in ks}
     cold = np.isin(kept, split.cold_users) & (history[kept].getnnz(axis=1) > 0)
-    cold &= not getattr(model, "reads_order", False)
     warm_and_cold: list[tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]] = [
         (np.flatnonzero(~cold), model.score),
-        (np.flatnonzero(cold), lambda codes: model.fold_in(history[codes])),
+        (np.flatnonzero(cold), lambda codes: model.fold_in(histories_of(split, codes))),
     ]
     for positions, scorer in warm_and_cold:
         for batch in _batches(positions, split.n_items):
@@ -159,8 +165,8 @@ def evaluate(
             try:
                 scores = np.asarray(scorer(codes))
             except NotImplementedError as error:
-                mend = "pass users=np.setdiff1d(split.test_users, split.cold_users)"
-                raise NotImplementedError(f"{error}: {mend}") from None
+                fix = "pass users=np.setdiff1d(split.test_users, split.cold_users)"
+                raise NotImplementedError(f"{error}: {fix}") from None
             if scores.shape != (len(codes), split.n_items):
                 raise ValueError(
                     f"{label} gave scores of shape {scores.shape} for {len(codes)} users and "

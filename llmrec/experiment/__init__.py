@@ -42,7 +42,7 @@ everybody, and than the same vectors on the wrong items?
 ...     [new_items(seed) for seed in range(4)],
 ...     [Arm("popularity", Popularity, kind="baseline"),
 ...      Arm("EASE", EASE, {"l2": 50.0}),
-...      Arm("bridge", Bridge, {"l2": 50.0}, "text", {"alpha": [0.1, 1.0, 10.0]}, "text", "EASE")],
+...      Arm("bridge", Bridge, {"l2": 50.0}, "text", {"text_l2": [0.1, 1.0]}, "text", "EASE")],
 ...     [new_items(9, valid=0.1)],
 ...     cache=False,
 ... )

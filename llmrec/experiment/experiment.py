@@ -19,7 +19,7 @@ from llmrec.evaluation.statistics import Paired, PerUser
 from llmrec.experiment.contrasts import Contrast, Contrasts, Record, as_key
 from llmrec.experiment.measuring import Measurer, Slicer
 from llmrec.experiment.parts import Arm, Run
-from llmrec.models import shared_inverses
+from llmrec.models import Inverses
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -168,14 +168,14 @@ class Experiment:
                     raise ValueError(f"two runs are named {run.name!r}: name each")
                 ids = run.split.dataset.user_ids if run.user_ids is None else run.user_ids
                 self._units[run.name] = (run.unit or run.name, np.asarray(ids))
-                with shared_inverses():
-                    for arm in self.arms.values():
-                        found = self._measurer.measure(
-                            arm, run, self.values[arm.name], self.controls and arm.asks("one list")
-                        )
-                        for (name, slice), one in found.items():
-                            self._results[name, run.name, slice] = one
-                        bar.update()
+                inverses = Inverses(run.split)
+                for arm in self.arms.values():
+                    one_list = self.controls and arm.asks("one list")
+                    values = self.values[arm.name]
+                    found = self._measurer.measure(arm, run, values, one_list, inverses=inverses)
+                    for (name, slice), one in found.items():
+                        self._results[name, run.name, slice] = one
+                    bar.update()
         return self
 
     def evaluation(self, arm: str, run: str, slice: str | None = None) -> Evaluation:
@@ -308,8 +308,7 @@ class Experiment:
         return [parts[0] if len(parts) == 1 else _averaged(parts) for parts in units.values()]
 
     def _rehearsed(self, arm: Arm, runs: Sequence[Run], values: Mapping[str, Any]) -> float:
-        with shared_inverses():
-            found = [self._measurer.measure(arm, run, values, part="valid") for run in runs]
+        found = [self._measurer.measure(arm, run, values, part="valid") for run in runs]
         return float(np.mean([one[arm.name, ""].per_user(self.metric).mean() for one in found]))
 
     def _searched(

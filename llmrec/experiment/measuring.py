@@ -12,15 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from scipy import sparse
 
 from llmrec.cache import Cache, key_of
-from llmrec.data import Split
+from llmrec.data import History, Split
 from llmrec.evaluation import Evaluation
 from llmrec.evaluation.statistics import PerUser
 from llmrec.experiment.parts import Arm, Run
 from llmrec.fingerprint import code_of
-from llmrec.models import Features, Recommender
+from llmrec.models import Features, Inverses, Recommender
 
 CELLS = 4_000_000  # scores held at once: 16 MB
 Slicer = Callable[[Run], Mapping[str, Any]]
@@ -45,8 +44,8 @@ class OneList(Recommender):
     def score(self, users: np.ndarray) -> np.ndarray:
         return np.tile(self.scores_, (len(users), 1))
 
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
-        return np.tile(self.scores_, (histories.shape[0], 1))
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
+        return np.tile(self.scores_, (len(histories), 1))
 
 
 @dataclass(frozen=True)
@@ -66,18 +65,25 @@ class Measurer:
         values: Mapping[str, Any],
         one_list: bool = False,
         part: Literal["test", "valid"] = "test",
+        inverses: Inverses | None = None,
     ) -> dict[Place, Evaluation]:
         """Return what an arm and, if asked, its one list reach, by name and slice.
 
         Of a rehearsal (``part="valid"``) the model sees neither valid nor test, its make neither.
         """
         try:
-            return self._measure(arm, run, values, one_list, part)
+            return self._measure(arm, run, values, one_list, part, inverses)
         except (ValueError, NotImplementedError) as error:
             raise ValueError(f"arm {arm.name!r}, run {run.name!r}: {error}") from error
 
     def _measure(
-        self, arm: Arm, run: Run, values: Mapping[str, Any], one_list: bool, part: str
+        self,
+        arm: Arm,
+        run: Run,
+        values: Mapping[str, Any],
+        one_list: bool,
+        part: str,
+        inverses: Inverses | None,
     ) -> dict[Place, Evaluation]:
         shown, judged = run, run.split
         if part == "valid":
@@ -104,7 +110,8 @@ class Measurer:
             place: _unpacked(place[0], kept[key]) for place, key in keys.items() if key in kept
         }
         if len(found) < len(options):
-            models = {arm.name: model.fit(shown.split, features)}
+            given = {} if inverses is None else inverses.given(model)
+            models = {arm.name: model.fit(shown.split, features, **given)}
             if one_list:
                 models[names[1]] = OneList(model).fit(shown.split)
             found = {p: self._judged(models[p[0]], p[0], judged, part, options[p]) for p in options}

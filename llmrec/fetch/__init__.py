@@ -3,17 +3,7 @@
 Every file is pinned by sha256 in ``llmrec/sources.yml``.
 """
 
-from llmrec.fetch.sources import Archive, FetchError, Member, Source, available
-from llmrec.fetch.store import Status, fetch_all, get, status
+from llmrec.fetch.sources import FetchError, Source, available, find
+from llmrec.fetch.store import fetch_all, get, status
 
-__all__ = [
-    "Archive",
-    "FetchError",
-    "Member",
-    "Source",
-    "Status",
-    "available",
-    "fetch_all",
-    "get",
-    "status",
-]
+__all__ = ["FetchError", "Source", "available", "fetch_all", "find", "get", "status"]

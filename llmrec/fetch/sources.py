@@ -15,7 +15,7 @@ TABLE = Path(__file__).parents[1] / "sources.yml"
 
 
 class FetchError(RuntimeError):
-    """A source could not be brought here; the message says what was tried and how to mend it."""
+    """A source could not be brought here; the message says what was tried and how to fix it."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,12 @@ class Member:
     url: str | None = None
 
     def __post_init__(self) -> None:
-        _check_relative(self.path)
-        _check_sha256(self.path, self.sha256)
+        pure = PurePosixPath(self.path)
+        if pure.is_absolute() or ".." in pure.parts or "\\" in self.path or not pure.parts:
+            raise ValueError(f"member path {self.path!r} leaves its folder: give a relative path")
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            wrong = "is not 64 lower-case hexadecimal digits"
+            raise ValueError(f"{self.path}: sha256 {self.sha256!r} {wrong}")
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,6 @@ class Archive:
 
     folder: str
     sha256: str | None = None
-    size: int = 0
     package: str | None = None
     version: str | None = None
     url: str | None = None
@@ -53,9 +56,7 @@ class Archive:
     def __post_init__(self) -> None:
         if bool(self.package and self.version) == bool(self.url):
             raise ValueError(f"archive of {self.folder!r}: give package and version, or url")
-        if self.sha256 is not None:
-            _check_sha256(self.filename, self.sha256)
-        elif self.package:
+        if self.package and self.sha256 is None:
             raise ValueError(f"archive {self.filename}: a wheel needs its sha256")
 
     @property
@@ -87,22 +88,6 @@ class Source:
         """Bytes of all members together."""
         return sum(member.size for member in self.members)
 
-    @property
-    def folder(self) -> str:
-        """Name of the cache folder."""
-        return f"{self.name}-{self.version}"
-
-
-def _check_relative(path: str) -> None:
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in path or not pure.parts:
-        raise ValueError(f"member path {path!r} leaves its folder: give a relative path")
-
-
-def _check_sha256(what: str, value: str) -> None:
-    if not re.fullmatch("[0-9a-f]{64}", value):
-        raise ValueError(f"{what}: sha256 {value!r} is not 64 lower-case hexadecimal digits")
-
 
 def _source(name: str, entry: Mapping[str, Any]) -> Source:
     fields = dict(entry)
@@ -116,12 +101,9 @@ def _source(name: str, entry: Mapping[str, Any]) -> Source:
 
 @lru_cache
 def read_table(path: Path) -> dict[str, Source]:
-    """Read and check a table of sources; unknown keys are refused.
+    """Read and check a table of sources, name → source.
 
-    Raises
-    ------
-    ValueError
-        When an entry is incomplete, has an unknown key or a path that leaves its folder.
+    ValueError when an entry is incomplete, has an unknown key or a path that leaves its folder.
     """
     table = {}
     for name, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
@@ -138,13 +120,7 @@ def available(*, optional: bool = True) -> tuple[str, ...]:
 
 
 def find(name: str) -> Source:
-    """Return the source of that name.
-
-    Raises
-    ------
-    ValueError
-        When there is no such source.
-    """
+    """Return the source of that name, or raise ValueError when there is none."""
     table = read_table(TABLE)
     if name not in table:
         raise ValueError(f"no source is named {name!r}: choose from {', '.join(table)}")

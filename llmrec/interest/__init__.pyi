@@ -4,11 +4,8 @@ from .detection import calibrated as calibrated
 from .detection import detect_drift as detect_drift
 from .detection import drift_statistic as drift_statistic
 from .distinct import distinct_interests as distinct_interests
-from .distinct import focused_choices as focused_choices
 from .distinct import interest_distance as interest_distance
-from .distinct import interest_vectors as interest_vectors
 from .distinct import interests as interests
-from .distinct import shuffled_choices as shuffled_choices
 from .moving import drift as drift
 from .moving import period_vectors as period_vectors
 from .moving import similarity_by_lag as similarity_by_lag

@@ -136,7 +136,7 @@ def calibrated(
 
 def _rise(vectors: ArrayLike, detector: DriftDetector) -> tuple[np.ndarray, int]:
     """Return 0, then ``m_i`` from the first event on that can be judged; and which one that is."""
-    rows = unit_rows(checked_rows(vectors, least=1)).astype(np.float64)
+    rows = unit_rows(checked_rows(vectors, min_rows=1)).astype(np.float64)
     first = min(detector.warm_up + detector.recent - 1, len(rows))
     sums = np.vstack([np.zeros(rows.shape[1]), np.cumsum(rows, axis=0)])
     until = np.arange(first, len(rows)) + 1

@@ -16,20 +16,20 @@ from llmrec.vectors import unit_rows
 
 
 def period_vectors(
-    vectors: ArrayLike, timestamps: ArrayLike, period: float
+    vectors: ArrayLike, timestamps: ArrayLike, period_seconds: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return one user's active periods ``(p,)`` and the mean vector of each ``(p, d)``.
 
-    Period ``⌊t / period⌋`` for timestamps in seconds; rows are averaged as unit vectors. What is
-    bought together stays together: it is whole periods that `drift` compares. ValueError when
-    lengths differ or the period is not positive.
+    Period ``⌊t / period_seconds⌋`` for timestamps in seconds; rows are averaged as unit vectors.
+    What is bought together stays together: it is whole periods that `drift` compares. ValueError
+    when lengths differ or the period is not positive.
     """
-    rows, times = unit_rows(checked_rows(vectors, least=1)), np.asarray(timestamps)
+    rows, times = unit_rows(checked_rows(vectors, min_rows=1)), np.asarray(timestamps)
     if len(rows) != len(times):
         raise ValueError(f"{len(rows)} vectors and {len(times)} timestamps: one each")
-    if not period > 0:
-        raise ValueError(f"period={period} is not a positive number of seconds")
-    periods, of, count = np.unique(times // period, return_inverse=True, return_counts=True)
+    if not period_seconds > 0:
+        raise ValueError(f"period_seconds={period_seconds} must be positive")
+    periods, of, count = np.unique(times // period_seconds, return_inverse=True, return_counts=True)
     sums = np.zeros((len(periods), rows.shape[1]))
     np.add.at(sums, of, rows)
     return periods.astype(np.int64), sums / count[:, None]
@@ -63,7 +63,7 @@ def drift(periods: ArrayLike, vectors: ArrayLike, near: int, far: int) -> float:
 
 def _pairs(periods: ArrayLike, vectors: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return lag and cosine of all pairs of periods."""
-    rows, at = unit_rows(checked_rows(vectors, least=1)), np.asarray(periods)
+    rows, at = unit_rows(checked_rows(vectors, min_rows=1)), np.asarray(periods)
     if len(np.unique(at)) != len(rows) or at.shape != (len(rows),):
         raise ValueError(f"{len(rows)} vectors need as many distinct periods, got shape {at.shape}")
     above = np.triu_indices(len(rows), 1)

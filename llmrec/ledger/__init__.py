@@ -1,8 +1,7 @@
 """The reproduction ledger: published numbers beside what this package measures on the same data."""
 
-from llmrec.ledger.ledger import Entry, Ledger, run
+from llmrec.ledger.ledger import RECIPES, Entry, Ledger, Measured, Recipe, load_recipes, recipe, run
 from llmrec.ledger.published import Protocol, Row, load_published
-from llmrec.ledger.recipe import RECIPES, Measured, Recipe, load_recipes, recipe
 
 __all__ = [
     "RECIPES",

@@ -12,44 +12,20 @@ import yaml
 
 @dataclass(frozen=True)
 class Row:
-    """One published number and how it is re-measured.
+    """One published number and how it is re-measured."""
 
-    Attributes
-    ----------
-    id:
-        ``protocol.model.metric``, such as ``"spectralcf.ease.recall@20"``.
-    model:
-        What the source calls the model.
-    metric, value:
-        The number.
-    recipe:
-        What measures it (see `chapters.ledger_recipes`); None: nothing here does.
-    same:
-        Whether the recipe is the published model; otherwise it is one beside which to read it.
-    tolerance:
-        Largest difference that counts as equal.
-    must:
-        Whether anything but equal is a failure.
-    source, where:
-        Key in ``book/references.bib``, and the table there.
-    reread:
-        Whether the value was read in the source itself, not only where others quote it.
-    note:
-        Why it differs, or what to know when reading it.
-    """
-
-    id: str
-    model: str
+    id: str  # protocol.model.metric, such as "spectralcf.ease.recall@20"
+    model: str  # as the source calls it
     metric: str
     value: float
-    recipe: str | None
-    same: bool
-    tolerance: float
-    must: bool
-    source: str
-    where: str
-    reread: bool
-    note: str
+    recipe: str | None  # what measures it, in `chapters.ledger_recipes`; None: nothing here does
+    same: bool  # the recipe is the published model, else one beside which to read it
+    tolerance: float  # the largest difference that counts as equal
+    must: bool  # anything but equal is a failure
+    source: str  # key in book/references.bib
+    where: str  # the table there
+    reread: bool  # read in the source itself, not only where others quote it
+    note: str  # why ours differs, or what to know when reading it
 
 
 @dataclass(frozen=True)

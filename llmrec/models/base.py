@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from scipy import sparse
 
-from llmrec.data import Split
+from llmrec.data import History, Split
 from llmrec.vectors import unit_rows
 
 BLOCK = 1 << 24  # scores held at once by recommend(): 64 MiB of float32
@@ -28,11 +29,18 @@ class NotFittedError(ValueError, AttributeError):
     """Learned state was asked for before `Recommender.fit`; hasattr() still answers False."""
 
 
+def check(condition: bool | np.bool_, message: str) -> None:
+    """Raise ValueError with the message unless the condition holds."""
+    if not condition:
+        raise ValueError(message)
+
+
 class Recommender(ABC):
     """One recommender: ``__init__`` only stores its arguments, learned state ends in ``_``.
 
-    A subclass implements `_fit` and `score`, and `fold_in` where a user can be described by a
-    history alone. Scores are finite for every user and item code, the cold ones too.
+    A subclass is a ``@dataclass(eq=False, repr=False)`` of its arguments. It implements `_fit` and
+    `score`, and `fold_in` where a user can be described by a history alone. Scores are finite for
+    every user and item code, the cold ones too.
 
     Attributes
     ----------
@@ -42,11 +50,11 @@ class Recommender(ABC):
 
     seen_: sparse.csr_matrix
 
-    #: Whether `score` reads the order of ``split.history``, which the matrix of `fold_in` lacks.
-    reads_order: ClassVar[bool] = False
-
-    def fit(self, split: Split, features: Features | None = None) -> Self:
+    def fit(self, split: Split, features: Features | None = None, **given: Any) -> Self:
         """Learn from ``split.train`` (never from valid or test) and return self.
+
+        ``given`` is what some models can be handed because another fit computed it, such as EASE's
+        ``inverse``; it changes how long a fit takes, not what it gives.
 
         Raises
         ------
@@ -54,12 +62,12 @@ class Recommender(ABC):
             When the train part is empty, or when the model needs text vectors that are missing,
             misshapen or not finite.
         """
-        if len(split.train) == 0:
-            raise ValueError(
-                f"{type(self).__name__}.fit: split {split.name!r} has no train interactions;"
-                " choose a smaller test share"
-            )
-        self._fit(split, features or Features())
+        check(
+            len(split.train) > 0,
+            f"{type(self).__name__}.fit: split {split.name!r} has no train interactions;"
+            " choose a smaller test share",
+        )
+        self._fit(split, features or Features(), **given)
         self.seen_ = split.matrix("history")
         return self
 
@@ -70,8 +78,10 @@ class Recommender(ABC):
     def score(self, users: np.ndarray) -> np.ndarray:
         """Return float32 ``(len(users), n_items)``, higher is better, for user codes."""
 
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
-        """Return float32 ``(m, n_items)`` scores for users known by ``(m, n_items)`` histories.
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
+        """Return float32 ``(m, n_items)`` scores for ``m`` users known by their histories.
+
+        A model reads of a `History` what it needs: the items, their order, times or weights.
 
         Raises
         ------
@@ -100,8 +110,7 @@ class Recommender(ABC):
         tuple of int64 and float32 arrays, both ``(n, k)``.
         """
         codes = self._codes(users)
-        if k != int(k) or k < 1:
-            raise ValueError(f"recommend: k={k} must be a whole number of at least 1")
+        check(k == int(k) and k >= 1, f"recommend: k={k} must be a whole number of at least 1")
         items = np.empty((len(codes), k), np.int64)
         scores = np.empty((len(codes), k), np.float32)
         step = max(1, BLOCK // self.seen_.shape[1])
@@ -116,6 +125,21 @@ class Recommender(ABC):
     def params(self) -> dict[str, Any]:
         """The arguments of ``__init__`` by name."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the arguments and what `fit` learned, by name, as `llmrec.models.save` keeps them.
+
+        Learned values are arrays, CSR matrices, plain values or fitted members by name.
+        """
+        params = self.params
+        return params, {key: value for key, value in vars(self).items() if key not in params}
+
+    @classmethod
+    def from_state(cls, params: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:
+        """Return the fitted model that `state` described."""
+        model = cls(**params)
+        vars(model).update(learned)
+        return model
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={value!r}" for name, value in self.params.items())
@@ -144,17 +168,92 @@ class Recommender(ABC):
             )
         return codes.astype(np.int64)
 
-    def _histories(self, histories: sparse.csr_matrix) -> sparse.csr_matrix:
-        """Return histories as float32 CSR of the catalogue's width, or say what is wrong."""
-        matrix = sparse.csr_matrix(histories, dtype=np.float32)
-        if matrix.shape[1] != self.seen_.shape[1]:
-            raise ValueError(
-                f"fold_in: histories have {matrix.shape[1]} columns but the catalogue has"
-                f" {self.seen_.shape[1]} items"
-            )
-        if not np.isfinite(matrix.data).all():
-            raise ValueError("fold_in: histories hold NaN or infinite weights; remove those rows")
-        return matrix
+    def _checked(self, histories: Sequence[History]) -> list[History]:
+        """Return the histories, or say which one does not fit the catalogue."""
+        n_items = self.seen_.shape[1]
+        for place, history in enumerate(histories):
+            if not isinstance(history, History):
+                raise ValueError(
+                    "fold_in takes a list of llmrec.data.History(items), got"
+                    f" {type(history).__name__}"
+                )
+            if (history.items >= n_items).any():
+                raise ValueError(
+                    f"fold_in: history {place} holds item {history.items.max()}, but codes run from"
+                    f" 0 to {n_items - 1}"
+                )
+        return list(histories)
+
+    def _matrix(self, histories: Sequence[History], *, binary: bool = True) -> sparse.csr_matrix:
+        """Return what was taken as float32 CSR ``(m, n_items)``, or else the summed weights."""
+        rows = self._checked(histories)
+        weights = [
+            np.ones(len(row)) if binary or row.weights is None else row.weights for row in rows
+        ]
+        out = rows_of([row.items for row in rows], weights, self.seen_.shape[1])
+        if binary:
+            out.data[:] = 1.0
+        return out
+
+
+class FromHistory(Recommender):
+    """A recommender whose scores are a function of the items of a history, `_from`."""
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        return self._from(self.seen_[self._codes(users)])
+
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
+        return self._from(self._matrix(histories))
+
+    @abstractmethod
+    def _from(self, histories: sparse.csr_matrix) -> np.ndarray:
+        """Return float32 ``(m, n_items)`` scores for a matrix of histories of that shape."""
+
+
+@dataclass(eq=False, repr=False)
+class GivenScores(Recommender):
+    """A finished table of scores, to be evaluated like any other: ``s(u, i) = scores[u, i]``.
+
+    There is no `fold_in`: a history says nothing about such a table.
+
+    Parameters
+    ----------
+    scores:
+        ``(n_users, n_items)``, finite.
+    """
+
+    scores: np.ndarray
+
+    def _fit(self, split: Split, features: Features) -> None:
+        check(
+            self.scores.shape == (split.n_users, split.n_items),
+            f"GivenScores: scores have shape {self.scores.shape}, expected"
+            f" ({split.n_users}, {split.n_items}): one row a user, one column an item",
+        )
+        check(
+            np.isfinite(self.scores).all(),
+            "GivenScores: scores hold NaN or infinity; give each item a number",
+        )
+
+    def score(self, users: np.ndarray) -> np.ndarray:
+        return self.scores[self._codes(users)].astype(np.float32, copy=False)
+
+    def __repr__(self) -> str:
+        return f"GivenScores(scores={self.scores.shape})"
+
+
+def rows_of(
+    items: Sequence[np.ndarray], weights: Sequence[np.ndarray], n_items: int
+) -> sparse.csr_matrix:
+    """Return float32 CSR ``(m, n_items)`` of each row's items and weights; equal cells add up."""
+    starts = np.cumsum([0, *map(len, items)])
+    codes, values = (
+        np.concatenate([np.empty(0, kind), *parts]).astype(kind)
+        for parts, kind in ((items, np.int32), (weights, np.float32))
+    )
+    out = sparse.csr_matrix((values, codes, starts), (len(items), n_items), dtype=np.float32)
+    out.sum_duplicates()
+    return out
 
 
 def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+import inspect
+from dataclasses import dataclass
 
 import numpy as np
 import psutil
 from scipy import linalg, sparse
 
 from llmrec.data import Split
-from llmrec.models.base import Features, Recommender
-
-_shared: dict[tuple[str, float], np.ndarray] | None = None
+from llmrec.models.base import Features, FromHistory, Recommender, check
 
 
-class EASE(Recommender):
+@dataclass(eq=False, repr=False)
+class EASE(FromHistory):
     """Reconstruct each item from the others: ``s(u, ·) = x_u B``.
 
     ``B = argmin ‖X − XB‖² + λ‖B‖²`` subject to ``diag(B) = 0``, which has the closed form
@@ -37,35 +35,37 @@ class EASE(Recommender):
     MemoryError
         When the three float64 matrices of the closed form do not fit into the free memory.
 
+    Notes
+    -----
+    ``fit(split, inverse=ease_inverse(split.matrix("train"), l2))`` takes the costliest step from
+    elsewhere: every `EASE`, `Bridge` and `TextEASE` with one λ and one train part can share it, see
+    `Inverses`.
+
     References
     ----------
     Steck, Embarrassingly shallow autoencoders for sparse data, WWW 2019.
     """
 
-    weights_: np.ndarray
+    l2: float = 300.0
 
-    def __init__(self, l2: float = 300.0) -> None:
-        self.l2 = l2
+    def _fit(self, split: Split, features: Features, inverse: np.ndarray | None = None) -> None:
+        self.weights_ = ease_weights(split.matrix("train"), self.l2, inverse).astype(np.float32)
 
-    def _fit(self, split: Split, features: Features) -> None:
-        self.weights_ = ease_weights(split.matrix("train"), self.l2).astype(np.float32)
-
-    def score(self, users: np.ndarray) -> np.ndarray:
-        return self.fold_in(self.seen_[self._codes(users)])
-
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
-        return np.asarray(self._histories(histories) @ self.weights_, np.float32)
+    def _from(self, histories: sparse.csr_matrix) -> np.ndarray:
+        return np.asarray(histories @ self.weights_, np.float32)
 
 
-def ease_weights(x: sparse.csr_matrix, l2: float) -> np.ndarray:
-    """Return EASE's ``B``, float64 ``(n_items, n_items)``, for ``x (n_users, n_items)``."""
-    return weights_of(ease_inverse(x, l2))
+def ease_weights(x: sparse.csr_matrix, l2: float, inverse: np.ndarray | None = None) -> np.ndarray:
+    """Return EASE's ``B``, float64 ``(n_items, n_items)``, for ``x (n_users, n_items)``.
+
+    ``inverse`` is its `ease_inverse`, where that is known already.
+    """
+    return weights_of(ease_inverse(x, l2) if inverse is None else inverse)
 
 
 def ease_inverse(x: sparse.csr_matrix, l2: float) -> np.ndarray:
     """Return ``P = (XᵀX + λI)⁻¹``, float64 ``(n_items, n_items)``."""
-    if not l2 > 0:
-        raise ValueError(f"EASE: l2={l2} must be positive, or the matrix has no inverse")
+    check(l2 > 0, f"EASE: l2={l2} must be positive, or the matrix has no inverse")
     n = x.shape[1]
     need, free = 3 * 8 * n**2, psutil.virtual_memory().available
     if need > free:
@@ -73,36 +73,33 @@ def ease_inverse(x: sparse.csr_matrix, l2: float) -> np.ndarray:
             f"EASE needs {need / 2**30:.1f} GiB for {n:,} items but {free / 2**30:.1f} GiB is free:"
             " keep fewer items or use ItemKNN or ALS"
         )
-    if _shared is None:
-        return _inverted(x, l2)
-    key = hashlib.sha256(b"".join((x.data, x.indices, x.indptr))).hexdigest(), l2
-    if key not in _shared:
-        _shared[key] = _inverted(x, l2)
-        _shared[key].flags.writeable = False
-    return _shared[key]
-
-
-@contextmanager
-def shared_inverses() -> Iterator[None]:
-    """Invert each ``XᵀX + λI`` once within the block, for `EASE`, `Bridge` and `TextEASE` alike.
-
-    Models that are fitted to the same train part with the same λ, such as bridges with several
-    ridges or texts, then share the costliest step, with the same bits. Each inverse takes 8 n²
-    bytes until the block ends. What is timed inside is not the time that a single fit takes.
-    """
-    global _shared
-    before, _shared = _shared, {} if _shared is None else _shared
-    try:
-        yield
-    finally:
-        _shared = before
-
-
-def _inverted(x: sparse.csr_matrix, l2: float) -> np.ndarray:
     gram = (x.T @ x).toarray().astype(np.float64)
-    gram[np.diag_indices(len(gram))] += l2
+    gram[np.diag_indices(n)] += l2
+    # XᵀX + λI is symmetric and positive definite: Cholesky takes half the work of a general
+    # inverse and needs no pivots. It overwrites the Gram matrix, and the solution the identity.
     factor = linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
-    return linalg.cho_solve(factor, np.eye(len(gram)), overwrite_b=True, check_finite=False)
+    return linalg.cho_solve(factor, np.eye(n), overwrite_b=True, check_finite=False)
+
+
+class Inverses:
+    """The inverses of one train part, each made once for all the fits that share its λ.
+
+    ``inverses = Inverses(split)``, then ``model.fit(split, features, **inverses.given(model))`` for
+    any models; those that take no inverse are given none. Each inverse holds 8 n² bytes.
+    """
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+        self.made: dict[float, np.ndarray] = {}
+
+    def given(self, model: Recommender) -> dict[str, np.ndarray]:
+        """Return what the model's fit can be handed, by name."""
+        if "inverse" not in inspect.signature(model._fit).parameters:
+            return {}
+        l2 = model.params["l2"]
+        if l2 not in self.made:
+            self.made[l2] = ease_inverse(self.split.matrix("train"), l2)
+        return {"inverse": self.made[l2]}
 
 
 def weights_of(inverse: np.ndarray) -> np.ndarray:

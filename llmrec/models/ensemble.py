@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from scipy import optimize, sparse, stats
 
-from llmrec.data import Split
-from llmrec.models.base import Features, Recommender
+from llmrec.data import History, Split, histories_of
+from llmrec.models.base import Features, Recommender, check
 
 CELLS = 4_000_000  # scores of one member held at once: 16 MB
 RRF = 60  # the constant of reciprocal-rank fusion
@@ -20,17 +22,16 @@ class _Fusion(Recommender):
 
     members: Mapping[str, Recommender]
     features: Mapping[str, Features] | None
-    members_: dict[str, Recommender]
 
     def _fit(self, split: Split, features: Features) -> None:
         own = self.features or {}
-        if not self.members:
-            raise ValueError(f"{type(self).__name__}: members is empty: name a recommender")
-        if unknown := sorted(set(own) - set(self.members)):
-            raise ValueError(
-                f"{type(self).__name__}: features name {unknown[0]!r}, which is no member (they"
-                f" are {', '.join(self.members)})"
-            )
+        kind, unknown = type(self).__name__, sorted(set(own) - set(self.members))
+        check(len(self.members) > 0, f"{kind}: members is empty: name a recommender")
+        check(
+            not unknown,
+            f"{kind}: features name {', '.join(map(repr, unknown))}, which is no member (they are"
+            f" {', '.join(self.members)})",
+        )
         self.members_ = {
             name: type(member)(**member.params).fit(split, own.get(name, features))
             for name, member in self.members.items()
@@ -41,15 +42,26 @@ class _Fusion(Recommender):
         scores = [member.score(codes) for member in self.members_.values()]
         return self._fuse(scores, self.seen_[codes])
 
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
-        seen = self._histories(histories)
-        return self._fuse([member.fold_in(seen) for member in self.members_.values()], seen)
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
+        scores = [member.fold_in(histories) for member in self.members_.values()]
+        return self._fuse(scores, self._matrix(histories))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the state without text vectors: they serve to fit an ensemble, not to use it."""
+        params, learned = super().state()
+        return params | {"members": None, "features": None}, learned
+
+    @classmethod
+    def from_state(cls, params: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:
+        members = {one: type(m)(**m.params) for one, m in learned["members_"].items()}
+        return super().from_state({**params, "members": members}, learned)
 
     @abstractmethod
     def _fuse(self, scores: list[np.ndarray], seen: sparse.csr_matrix) -> np.ndarray:
         """Join the members' ``(n, n_items)`` scores; what is in ``seen`` cannot be recommended."""
 
 
+@dataclass(eq=False, repr=False)
 class ReciprocalRankFusion(_Fusion):
     """Add up reciprocal ranks: ``s(u, i) = Σ_m 1 / (60 + rank_m(u, i))``.
 
@@ -74,13 +86,8 @@ class ReciprocalRankFusion(_Fusion):
     learning methods, SIGIR 2009.
     """
 
-    def __init__(
-        self,
-        members: Mapping[str, Recommender],
-        features: Mapping[str, Features] | None = None,
-    ) -> None:
-        self.members = members
-        self.features = features
+    members: Mapping[str, Recommender]
+    features: Mapping[str, Features] | None = None
 
     def _fuse(self, scores: list[np.ndarray], seen: sparse.csr_matrix) -> np.ndarray:
         total = np.zeros(seen.shape, np.float64)
@@ -91,6 +98,7 @@ class ReciprocalRankFusion(_Fusion):
         return total.astype(np.float32)
 
 
+@dataclass(eq=False, repr=False)
 class Ensemble(_Fusion):
     """Add up standardised scores with learned weights: ``s(u, i) = Σ_m w_m z_m(u, i)``.
 
@@ -134,37 +142,27 @@ class Ensemble(_Fusion):
     split with a valid part, then fit an ensemble with these ``weights`` on the split without it.
     """
 
-    weights_: dict[str, float]
-
-    def __init__(
-        self,
-        members: Mapping[str, Recommender],
-        weights: Mapping[str, float] | None = None,
-        features: Mapping[str, Features] | None = None,
-        shortlist: int = 100,
-    ) -> None:
-        self.members = members
-        self.weights = weights
-        self.features = features
-        self.shortlist = shortlist
+    members: Mapping[str, Recommender]
+    weights: Mapping[str, float] | None = None
+    features: Mapping[str, Features] | None = None
+    shortlist: int = 100
 
     def _fit(self, split: Split, features: Features) -> None:
         if self.weights is None:
-            if self.shortlist < 1:
-                raise ValueError(f"Ensemble: shortlist={self.shortlist} must be at least 1")
+            check(self.shortlist >= 1, f"Ensemble: shortlist={self.shortlist} must be at least 1")
             super()._fit(split, features)
             found = self._learn(split)
         else:
-            if set(self.weights) != set(self.members):
-                raise ValueError(
-                    f"Ensemble: weights name {', '.join(self.weights)}, but members"
-                    f" {', '.join(self.members)}"
-                )
+            check(
+                set(self.weights) == set(self.members),
+                f"Ensemble: weights name {', '.join(self.weights)}, but members"
+                f" {', '.join(self.members)}",
+            )
             found = np.array([self.weights[name] for name in self.members], np.float64)
-            if not (found.min() >= 0 and 0 < found.sum() < np.inf):
-                raise ValueError(
-                    f"Ensemble: weights={dict(self.weights)} must be at least 0, not all of them 0"
-                )
+            check(
+                found.min() >= 0 and 0 < found.sum() < np.inf,
+                f"Ensemble: weights={dict(self.weights)} must be at least 0, not all of them 0",
+            )
             super()._fit(split, features)
         self.weights_ = dict(zip(self.members, (found / found.sum()).tolist(), strict=True))
 
@@ -176,11 +174,11 @@ class Ensemble(_Fusion):
 
     def _learn(self, split: Split) -> np.ndarray:
         lists = list(self._shortlists(split))
-        if not lists:
-            raise ValueError(
-                f"Ensemble: split {split.name!r} has no validation item among any member's first"
-                f" {self.shortlist}: use a split with valid, a longer shortlist or give weights"
-            )
+        check(
+            len(lists) > 0,
+            f"Ensemble: split {split.name!r} has no validation item among any member's first"
+            f" {self.shortlist}: use a split with valid, a longer shortlist or give weights",
+        )
         z = np.vstack([rows for rows, _ in lists])
         target = np.concatenate([is_target for _, is_target in lists])
         owner = np.repeat(np.arange(len(lists)), [len(rows) for rows, _ in lists])
@@ -197,9 +195,9 @@ class Ensemble(_Fusion):
         for group, is_cold in ((asked[~cold], False), (asked[cold], True)):
             for start in range(0, len(group), step):
                 users = group[start : start + step]
-                seen = history[users]
+                seen, known = history[users], histories_of(split, users) if is_cold else []
                 z = [
-                    standardised(member.fold_in(seen) if is_cold else member.score(users), seen)
+                    standardised(member.fold_in(known) if is_cold else member.score(users), seen)
                     for member in self.members_.values()
                 ]
                 listed = np.any([self._first(of_member, seen) for of_member in z], axis=0)
@@ -250,12 +248,15 @@ def softmax_weights(z: np.ndarray, target: np.ndarray, owner: np.ndarray) -> np.
     wanted = np.add.reduceat(target.astype(np.float64), first)  # targets of each user
     n = wanted.sum()
 
+    # Minimise −(1/n) Σ_u [Σ_{i ∈ T_u} ⟨β, z_ui⟩ − |T_u| log Σ_{j ∈ L_u} exp⟨β, z_uj⟩]: convex, as a
+    # sum of log-sum-exps, with the gradient (1/n) Σ_u [|T_u| E_p z − Σ_{T_u} z]. All users' lists
+    # lie below each other, and `reduceat` adds or compares within each.
     def loss(beta: np.ndarray) -> tuple[float, np.ndarray]:
         logit = z @ beta
-        logit -= np.maximum.reduceat(logit, first)[owner]
+        logit -= np.maximum.reduceat(logit, first)[owner]  # the largest is 0: exp cannot overflow
         weight = np.exp(logit)
         total = np.add.reduceat(weight, first)
-        expected = (wanted / total)[owner] * weight  # of each row among the user's targets
+        expected = (wanted / total)[owner] * weight  # |T_u| p: how often a row is expected to be it
         value = (wanted @ np.log(total) - logit[target].sum()) / n
         return float(value), (expected @ z - z[target].sum(axis=0)) / n
 

@@ -1,14 +1,19 @@
-"""Matrix factorisation through the ``implicit`` library: alternating least squares, and BPR."""
+"""Matrix factorisation: least squares and BPR through the ``implicit`` library, and plain SVD."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from scipy import sparse
+from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_limits
 
 from llmrec import config
-from llmrec.data import Split
-from llmrec.models.base import Features, Recommender
+from llmrec.data import History, Split
+from llmrec.models.base import Features, FromHistory, Recommender, check
 
 
 class _Factorisation(Recommender):
@@ -21,6 +26,7 @@ class _Factorisation(Recommender):
         return self.user_factors_[self._codes(users)] @ self.item_factors_.T
 
 
+@dataclass(eq=False, repr=False)
 class ALS(_Factorisation):
     """Weighted matrix factorisation of implicit feedback: ``s(u, i) = ⟨p_u, q_i⟩``.
 
@@ -31,10 +37,10 @@ class ALS(_Factorisation):
     ----------
     factors:
         Dimension of the factors.
-    regularization:
+    l2:
         λ.
-    alpha:
-        Confidence α of an observed cell.
+    confidence:
+        α, the confidence in an observed cell.
     iterations:
         Rounds over users and items.
     seed:
@@ -50,46 +56,48 @@ class ALS(_Factorisation):
     Hu, Koren and Volinsky, Collaborative filtering for implicit feedback datasets, ICDM 2008.
     """
 
-    def __init__(
-        self,
-        factors: int = 32,
-        regularization: float = 20.0,
-        alpha: float = 2.0,
-        iterations: int = 15,
-        seed: int = 0,
-    ) -> None:
-        self.factors = factors
-        self.regularization = regularization
-        self.alpha = alpha
-        self.iterations = iterations
-        self.seed = seed
+    factors: int = 32
+    l2: float = 20.0
+    confidence: float = 2.0
+    iterations: int = 15
+    seed: int = 0
 
     def _fit(self, split: Split, features: Features) -> None:
-        from implicit.cpu.als import AlternatingLeastSquares
-
-        _check_positive("ALS", factors=self.factors, alpha=self.alpha, iterations=self.iterations)
-        # implicit runs its own threads over rows: BLAS threads under them are up to 10 times slower
+        _check_positive(
+            "ALS", factors=self.factors, confidence=self.confidence, iterations=self.iterations
+        )
         with threadpool_limits(1, "blas"):
-            self.model_ = AlternatingLeastSquares(
-                factors=self.factors,
-                regularization=self.regularization,
-                alpha=self.alpha,
-                iterations=self.iterations,
-                num_threads=config.threads(),
-                random_state=self.seed,
-            )
-            self.model_.fit(split.matrix("train"), show_progress=False)
-        self.user_factors_ = self.model_.user_factors
-        self.item_factors_ = self.model_.item_factors
+            model = self._solver()
+            model.fit(split.matrix("train"), show_progress=False)
+        self.user_factors_, self.item_factors_ = model.user_factors, model.item_factors
 
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
         """Solve for the factors of unseen users with the item factors held fixed."""
-        matrix = self._histories(histories)
+        matrix = self._matrix(histories)
         with threadpool_limits(1, "blas"):
-            factors = self.model_.recalculate_user(np.arange(matrix.shape[0]), matrix)
+            model = self._solver()
+            model.user_factors, model.item_factors = self.user_factors_, self.item_factors_
+            factors = model.recalculate_user(np.arange(matrix.shape[0]), matrix)
         return factors @ self.item_factors_.T
 
+    def _solver(self) -> Any:
+        """Return implicit's object. It runs its own threads over rows: leave one to BLAS.
 
+        BLAS threads under its own are up to 10 times slower, and it warns of them.
+        """
+        from implicit.cpu.als import AlternatingLeastSquares
+
+        return AlternatingLeastSquares(
+            factors=self.factors,
+            regularization=self.l2,
+            alpha=self.confidence,
+            iterations=self.iterations,
+            num_threads=config.threads(),
+            random_state=self.seed,
+        )
+
+
+@dataclass(eq=False, repr=False)
 class BPR(_Factorisation):
     """Factorisation that learns to order pairs: ``s(u, i) = ⟨p_u, q_i⟩ + b_i``.
 
@@ -100,9 +108,9 @@ class BPR(_Factorisation):
 
     Parameters
     ----------
-    factors, regularization, iterations, seed:
+    factors, l2, iterations, seed:
         As in `ALS`; an iteration draws one pair for each train interaction.
-    learning_rate:
+    lr:
         Step of the gradient descent.
 
     Attributes
@@ -116,35 +124,22 @@ class BPR(_Factorisation):
     Rendle et al., BPR: Bayesian personalized ranking from implicit feedback, UAI 2009.
     """
 
-    def __init__(
-        self,
-        factors: int = 32,
-        learning_rate: float = 0.01,
-        regularization: float = 0.01,
-        iterations: int = 30,
-        seed: int = 0,
-    ) -> None:
-        self.factors = factors
-        self.learning_rate = learning_rate
-        self.regularization = regularization
-        self.iterations = iterations
-        self.seed = seed
+    factors: int = 32
+    lr: float = 0.01
+    l2: float = 0.01
+    iterations: int = 30
+    seed: int = 0
 
     def _fit(self, split: Split, features: Features) -> None:
         from implicit.cpu.bpr import BayesianPersonalizedRanking
 
-        _check_positive(
-            "BPR",
-            factors=self.factors,
-            learning_rate=self.learning_rate,
-            iterations=self.iterations,
-        )
+        _check_positive("BPR", factors=self.factors, lr=self.lr, iterations=self.iterations)
         train = split.matrix("train")
         with threadpool_limits(1, "blas"):
             model = BayesianPersonalizedRanking(
                 factors=self.factors,
-                learning_rate=self.learning_rate,
-                regularization=self.regularization,
+                learning_rate=self.lr,
+                regularization=self.l2,
                 iterations=self.iterations,
                 num_threads=1,
                 random_state=self.seed,
@@ -154,7 +149,52 @@ class BPR(_Factorisation):
         self.item_factors_ = model.item_factors
 
 
+@dataclass(eq=False, repr=False)
+class PureSVD(FromHistory):
+    """Project each history onto the leading item directions: ``s(u, ·) = x_u V Vᵀ``.
+
+    ``X ≈ U Σ Vᵀ`` is the truncated singular value decomposition of the binary train matrix, absent
+    cells being zeros, so that ``x_u V = u_u Σ`` and a user needs nothing but a history.
+
+    Parameters
+    ----------
+    factors:
+        Number of singular vectors, at least 1 and below both sides of the matrix.
+
+    Attributes
+    ----------
+    item_factors_:
+        float32 ``(n_items, factors)``, ``V``; the row of a cold item is zero.
+
+    References
+    ----------
+    Cremonesi, Koren and Turrin, Performance of recommender algorithms on top-N recommendation
+    tasks, RecSys 2010.
+
+    Notes
+    -----
+    The decomposition is exact (ARPACK), not randomised, so that there is no seed.
+    """
+
+    factors: int = 15
+
+    def _fit(self, split: Split, features: Features) -> None:
+        x = split.matrix("train").astype(np.float64)
+        most = min(x.shape) - 1
+        check(
+            1 <= self.factors <= most,
+            f"PureSVD: factors={self.factors} must lie between 1 and {most}",
+        )
+        # A fixed start vector: ARPACK's own is random, and the last bits would follow it.
+        start = np.ones(min(x.shape))
+        _, _, vt = svds(x, self.factors, v0=start, return_singular_vectors="vh")
+        self.item_factors_ = vt.T.astype(np.float32)
+        self.item_factors_[split.cold_items] = 0.0  # zero already, but for rounding
+
+    def _from(self, histories: sparse.csr_matrix) -> np.ndarray:
+        return np.asarray((histories @ self.item_factors_) @ self.item_factors_.T, np.float32)
+
+
 def _check_positive(model: str, **values: float) -> None:
     for name, value in values.items():
-        if not value > 0:
-            raise ValueError(f"{model}: {name}={value} must be positive")
+        check(value > 0, f"{model}: {name}={value} must be positive")

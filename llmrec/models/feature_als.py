@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, cg
 
-from llmrec.data import Split
-from llmrec.models.base import Features, Recommender, check_vectors
+from llmrec.data import History, Split
+from llmrec.models.base import Features, Recommender, check, check_vectors
+from llmrec.vectors import centred
 
 CG_STEPS, CG_TOLERANCE = 200, 1e-6  # of the solve for a map: an upper bound, and when to stop
 
 
+@dataclass(eq=False, repr=False)
 class FeatureALS(Recommender):
     """Implicit ALS with prior means linear in the features: ``s(u, i) = ⟨p_u, q_i⟩``.
 
@@ -34,12 +39,12 @@ class FeatureALS(Recommender):
     ----------
     factors:
         k, dimension of the factors.
-    regularization:
+    l2:
         λ > 0, for a side without features.
     prior:
         κ > 0, for a side with features; ``inf`` allows no deviation from the text.
-    ridge:
-        ρ > 0 of the maps.
+    text_l2:
+        ρ > 0 of the maps from text.
     unobserved:
         α₀ > 0, confidence of a cell that was not observed.
     iterations:
@@ -74,35 +79,17 @@ class FeatureALS(Recommender):
     side.
     """
 
-    user_factors_: np.ndarray
-    item_factors_: np.ndarray
-    user_prior_: np.ndarray
-    item_prior_: np.ndarray
-    shrinkage_: np.ndarray
-    departure_: np.ndarray
-
-    def __init__(
-        self,
-        factors: int = 32,
-        regularization: float = 10.0,
-        prior: float = 6.0,
-        ridge: float = 10.0,
-        unobserved: float = 0.3,
-        iterations: int = 8,
-        seed: int = 0,
-    ) -> None:
-        self.factors = factors
-        self.regularization = regularization
-        self.prior = prior
-        self.ridge = ridge
-        self.unobserved = unobserved
-        self.iterations = iterations
-        self.seed = seed
+    factors: int = 32
+    l2: float = 10.0
+    prior: float = 6.0
+    text_l2: float = 10.0
+    unobserved: float = 0.3
+    iterations: int = 8
+    seed: int = 0
 
     def _fit(self, split: Split, features: Features) -> None:
         for name, value in self.params.items():
-            if name != "seed" and not value > 0:
-                raise ValueError(f"FeatureALS: {name}={value} must be positive")
+            check(name == "seed" or value > 0, f"FeatureALS: {name}={value} must be positive")
         x = split.matrix("train").astype(np.float64)
         users = self._side(x, features.users, "users")
         items = self._side(x.T.tocsr(), features.items, "items")
@@ -116,18 +103,20 @@ class FeatureALS(Recommender):
         self.user_prior_, self.item_prior_ = (s.mean.astype(np.float32) for s in (users, items))
         self.shrinkage_ = items.shrinkage.astype(np.float32)
         self.departure_ = np.linalg.norm(q - items.mean, axis=1).astype(np.float32)
-        self._warm_items, self._newcomer = items.warm, users.newcomer
+        self.warm_items_ = items.warm
+        self.newcomer_mean_, self.newcomer_tau_ = users.mean[users.warm].mean(axis=0), users.tau
 
     def _side(self, x: sparse.csr_matrix, vectors: np.ndarray | None, what: str) -> _Side:
         if vectors is None:
-            return _Side(x, None, 1 / self.regularization, self.ridge, self.factors)
+            return _Side(x, None, 1 / self.l2, self.text_l2, self.factors)
         vectors = check_vectors(vectors, x.shape[0], what, "FeatureALS")
-        return _Side(x, vectors, 1 / self.prior, self.ridge, self.factors)
+        return _Side(x, vectors, 1 / self.prior, self.text_l2, self.factors)
 
     def _normal(
         self, x: sparse.csr_matrix, other: np.ndarray, warm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return ``H (n, k, k)`` and ``g (n, k)`` of each row of ``x``, given the other side."""
+        # Σ over all cells is the same for every row: only the few observed ones are added apart.
         everywhere = self.unobserved * other[warm].T @ other[warm]
         extra = np.ones(len(other))  # what an observed cell adds to a weight of everywhere
         extra[warm] -= self.unobserved
@@ -141,14 +130,12 @@ class FeatureALS(Recommender):
     def score(self, users: np.ndarray) -> np.ndarray:
         return self.user_factors_[self._codes(users)] @ self.item_factors_.T
 
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
         """Solve for users whose prior mean is the mean user's, with the items held fixed."""
-        x = self._histories(histories)
-        x.eliminate_zeros()
-        x = (x != 0).astype(np.float64)
         q = self.item_factors_.astype(np.float64)
-        h, g = self._normal(x, q, self._warm_items)
-        p = self._newcomer(h, g)
+        h, g = self._normal(self._matrix(histories).astype(np.float64), q, self.warm_items_)
+        tau = self.newcomer_tau_
+        p = _apply(np.linalg.inv(np.eye(self.factors) + tau * h), self.newcomer_mean_ + tau * g)
         return (p @ q.T).astype(np.float32)
 
 
@@ -164,10 +151,10 @@ class _Side:
         x: sparse.csr_matrix,
         vectors: np.ndarray | None,
         tau: float,
-        ridge: float,
+        l2: float,
         factors: int,
     ) -> None:
-        self.x, self.tau, self.ridge = x, tau, ridge
+        self.x, self.tau, self.l2 = x, tau, l2
         self.warm = np.flatnonzero(x.getnnz(axis=1))
         self.mean = np.zeros((x.shape[0], factors))
         self.shrinkage = np.ones(x.shape[0])
@@ -181,17 +168,12 @@ class _Side:
         shrink = np.linalg.inv(np.eye(k) + self.tau * h)
         if self.features is not None:
             f = self.features[warm]
-            self.map = _solve_map(f, shrink @ h, f.T @ _apply(shrink, g), self.ridge, self.map)
+            self.map = _solve_map(f, shrink @ h, f.T @ _apply(shrink, g), self.l2, self.map)
             self.mean = self.features @ self.map
         out = self.mean.copy()
         out[warm] = _apply(shrink, self.mean[warm] + self.tau * g)
         self.shrinkage[warm] = np.trace(shrink, axis1=1, axis2=2) / k
         return out
-
-    def newcomer(self, h: np.ndarray, g: np.ndarray) -> np.ndarray:
-        """Return the factors of rows without features, whose prior mean is the warm rows' mean."""
-        shrink = np.linalg.inv(np.eye(g.shape[1]) + self.tau * h)
-        return _apply(shrink, self.mean[self.warm].mean(axis=0) + self.tau * g)
 
 
 def _apply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -205,8 +187,9 @@ def _rotated(vectors: np.ndarray, warm: np.ndarray) -> np.ndarray:
     A rotation changes neither the loss nor the ridge; axes that no warm row reaches are dropped,
     for their part of the map is zero. It leaves at most as many columns as warm rows.
     """
-    f = vectors.astype(np.float64)
-    f = np.hstack([f - f[warm].mean(axis=0), np.ones((len(f), 1))])
+    taken = np.isin(np.arange(len(vectors)), warm)
+    f = centred(vectors.astype(np.float64), warm=taken)
+    f = np.hstack([f, np.ones((len(f), 1))])
     known = f[warm]
     if f.shape[1] <= len(warm):
         squares, axes = linalg.eigh(known.T @ known)
@@ -217,19 +200,20 @@ def _rotated(vectors: np.ndarray, warm: np.ndarray) -> np.ndarray:
 
 
 def _solve_map(
-    f: np.ndarray, m: np.ndarray, right: np.ndarray, ridge: float, start: np.ndarray
+    f: np.ndarray, m: np.ndarray, right: np.ndarray, l2: float, start: np.ndarray
 ) -> np.ndarray:
-    """Return ``B (r, k)`` with ``Σ_i f_i f_iᵀ B M_i + ρB = right``, by conjugate gradients.
-
-    The columns of ``f`` are orthogonal. Were all ``M_i`` their mean, two diagonalisations would
-    solve the system: that is the preconditioner.
-    """
+    """Return ``B (r, k)`` with ``Σ_i f_i f_iᵀ B M_i + ρB = right``, ρ being ``l2``."""
+    # The matrix of this system has (r k)² cells, for M_i differs by item, so it is never written
+    # down: conjugate gradients need only its product with a B, from the B of the last round on.
+    # Were all M_i their mean M = A diag(values) Aᵀ, the system would read FᵀF B M + ρB. The columns
+    # of f are orthogonal, so FᵀF is diagonal too, and each cell of BA could be solved for alone:
+    # that solution is the preconditioner.
     values, axes = linalg.eigh(m.mean(axis=0))
-    scale = 1 / (np.square(f).sum(axis=0)[:, None] * np.maximum(values, 0) + ridge)
+    scale = 1 / (np.square(f).sum(axis=0)[:, None] * np.maximum(values, 0) + l2)
 
     def normal(flat: np.ndarray) -> np.ndarray:
         b = flat.reshape(right.shape)
-        return (f.T @ _apply(m, f @ b) + ridge * b).ravel()
+        return (f.T @ _apply(m, f @ b) + l2 * b).ravel()
 
     def precondition(flat: np.ndarray) -> np.ndarray:
         return (((flat.reshape(right.shape) @ axes) * scale) @ axes.T).ravel()

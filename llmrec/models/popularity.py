@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy import sparse
+from collections.abc import Sequence
 
-from llmrec.data import Split
+import numpy as np
+
+from llmrec.data import History, Split
 from llmrec.models.base import Features, Recommender
 
 
@@ -22,8 +23,6 @@ class Popularity(Recommender):
     Repeated events of one user count once.
     """
 
-    popularity_: np.ndarray
-
     def _fit(self, split: Split, features: Features) -> None:
         counts = np.asarray(split.matrix("train").sum(axis=0)).ravel()
         self.popularity_ = (counts / split.n_users).astype(np.float32)
@@ -31,6 +30,6 @@ class Popularity(Recommender):
     def score(self, users: np.ndarray) -> np.ndarray:
         return np.tile(self.popularity_, (len(self._codes(users)), 1))
 
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
         """Return the popularities for every history: they do not depend on it."""
-        return np.tile(self.popularity_, (self._histories(histories).shape[0], 1))
+        return np.tile(self.popularity_, (len(self._checked(histories)), 1))

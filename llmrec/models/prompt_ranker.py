@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 from scipy import sparse
 
-from llmrec.data import Split, sequences
+from llmrec.data import History, Split, sequences
 from llmrec.language_model import LanguageModel
-from llmrec.models.base import Features, Recommender, top_k
+from llmrec.models.base import Features, Recommender, check, top_k
 from llmrec.prompts import Prompt, inside_quotes, letter, prompt_template
 from llmrec.text import item_text
 
@@ -18,6 +19,7 @@ Method = Literal["likelihood", "yes-no", "listwise"]
 PROMPTS = {"likelihood": "next", "yes-no": "like", "listwise": "choose"}
 
 
+@dataclass(eq=False, repr=False)
 class PromptRanker(Recommender):
     """Rank a base model's best candidates by a language model's likelihood of them.
 
@@ -74,37 +76,17 @@ class PromptRanker(Recommender):
     Item texts are quoted as data: see `llmrec.prompts` and `LanguageModel`.
     """
 
-    base_: Recommender
-    model_: LanguageModel
-    titles_: list[str]
-    recent_: list[np.ndarray]
-    other_: np.ndarray
-
-    def __init__(
-        self,
-        base: Recommender,
-        model: LanguageModel | None = None,
-        method: Method = "likelihood",
-        shortlist: int = 20,
-        calibrate: bool = True,
-        history: int = 10,
-        whose: Literal["own", "other"] = "own",
-        orders: int = 4,
-        item: str = "title",
-        kind: str = "film",
-        seed: int = 0,
-    ) -> None:
-        self.base = base
-        self.model = model
-        self.method = method
-        self.shortlist = shortlist
-        self.calibrate = calibrate
-        self.history = history
-        self.whose = whose
-        self.orders = orders
-        self.item = item
-        self.kind = kind
-        self.seed = seed
+    base: Recommender
+    model: LanguageModel | None = None
+    method: Method = "likelihood"
+    shortlist: int = 20
+    calibrate: bool = True
+    history: int = 10
+    whose: Literal["own", "other"] = "own"
+    orders: int = 4
+    item: str = "title"
+    kind: str = "film"
+    seed: int = 0
 
     def _fit(self, split: Split, features: Features) -> None:
         self._check()
@@ -119,21 +101,23 @@ class PromptRanker(Recommender):
         self.other_[cycle] = np.roll(cycle, 1)
 
     def _check(self) -> None:
-        if self.method not in get_args(Method):
-            raise ValueError(
-                f"PromptRanker: method={self.method!r} is not among {get_args(Method)}"
-            )
-        if self.whose not in ("own", "other"):
-            raise ValueError(f"PromptRanker: whose={self.whose!r} is neither 'own' nor 'other'")
-        if min(self.shortlist, self.history, self.orders) < 1:
-            raise ValueError(
-                f"PromptRanker: shortlist={self.shortlist}, history={self.history} and"
-                f" orders={self.orders} must be at least 1"
-            )
-        if self.method == "listwise" and self.shortlist > 26:
-            raise ValueError(
-                "PromptRanker: a listwise shortlist has at most 26 items, one a letter"
-            )
+        check(
+            self.method in get_args(Method),
+            f"PromptRanker: method={self.method!r} is not among {get_args(Method)}",
+        )
+        check(
+            self.whose in ("own", "other"),
+            f"PromptRanker: whose={self.whose!r} is neither 'own' nor 'other'",
+        )
+        check(
+            min(self.shortlist, self.history, self.orders) >= 1,
+            f"PromptRanker: shortlist={self.shortlist}, history={self.history} and"
+            f" orders={self.orders} must be at least 1",
+        )
+        check(
+            self.method != "listwise" or self.shortlist <= 26,
+            "PromptRanker: a listwise shortlist has at most 26 items, one a letter",
+        )
 
     def score(self, users: np.ndarray) -> np.ndarray:
         codes = self._codes(users)
@@ -141,17 +125,11 @@ class PromptRanker(Recommender):
         histories = [self.recent_[user] for user in told]
         return self._rerank(self.base_.score(codes), self.seen_[codes], histories)
 
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
-        """Return scores for histories whose order is unknown: the heaviest items are told."""
-        matrix = self._histories(histories)
-        told = []
-        for row in range(matrix.shape[0]):
-            cells = slice(*matrix.indptr[row : row + 2])
-            order = np.lexsort((matrix.indices[cells], -matrix.data[cells]))[: self.history]
-            told.append(matrix.indices[cells][order][::-1])
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
+        told = [_latest(history.items, self.history) for history in self._checked(histories)]
         if self.whose == "other":
             told = [self.recent_[self.other_[row % len(self.other_)]] for row in range(len(told))]
-        return self._rerank(self.base_.fold_in(matrix), matrix, told)
+        return self._rerank(self.base_.fold_in(histories), self._matrix(histories), told)
 
     def _rerank(
         self, base: np.ndarray, seen: sparse.csr_matrix, histories: Sequence[np.ndarray]
@@ -236,5 +214,10 @@ def recent_items(split: Split, n: int) -> list[np.ndarray]:
 
     Equal timestamps keep the order of the rows; an item taken again counts where it was last taken.
     """
-    taken = sequences(split.history, split.n_users, keep="last")
-    return [items[-n:] for items in taken]
+    return [_latest(items, n) for items in sequences(split.history, split.n_users)]
+
+
+def _latest(items: np.ndarray, n: int) -> np.ndarray:
+    """Return the last ``n`` distinct items, each where it stands last."""
+    distinct, place = np.unique(items[::-1], return_index=True)
+    return distinct[np.argsort(-place)][-n:]

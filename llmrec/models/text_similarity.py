@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
-from scipy import sparse
 
-from llmrec.data import Split
-from llmrec.models.base import Features, Recommender, check_vectors, mean_history
-from llmrec.vectors import unit_rows
+from llmrec.data import History, Split
+from llmrec.models.base import Features, Recommender, check, check_vectors, mean_history
+from llmrec.vectors import centred, unit_rows
 
 
+@dataclass(eq=False, repr=False)
 class TextSimilarity(Recommender):
     """Score an item by the cosine of its text vector to the user's: ``s(u, i) = ⟨x̂_u, t̂_i⟩``.
 
@@ -35,44 +38,31 @@ class TextSimilarity(Recommender):
     Requires ``Features(items=...)``.
     """
 
-    items_: np.ndarray
-    users_: np.ndarray
-
-    def __init__(self, weighted: bool = False, centre: bool = False) -> None:
-        self.weighted = weighted
-        self.centre = centre
+    weighted: bool = False
+    centre: bool = False
 
     def _fit(self, split: Split, features: Features) -> None:
         name = type(self).__name__
         items = check_vectors(features.items, split.n_items, "items", name)
         taken = split.matrix("train").getnnz(axis=0) > 0
-        items = unit_rows(centred(items, taken) if self.centre else items)
+        items = unit_rows(centred(items, warm=taken) if self.centre else items)
         if features.users is None:
             users = mean_history(split.matrix("history", binary=not self.weighted), items)
         else:
             users = check_vectors(features.users, split.n_users, "users", name)
             known = split.matrix("train").getnnz(axis=1) > 0
-            users = unit_rows(centred(users, known) if self.centre else users)
-            if users.shape[1] != items.shape[1]:
-                raise ValueError(
-                    f"{name}: users vectors have {users.shape[1]} dimensions but items have"
-                    f" {items.shape[1]}; encode both with one encoder"
-                )
+            users = unit_rows(centred(users, warm=known) if self.centre else users)
+            check(
+                users.shape[1] == items.shape[1],
+                f"{name}: users vectors have {users.shape[1]} dimensions but items have"
+                f" {items.shape[1]}; encode both with one encoder",
+            )
         self.items_, self.users_ = items, users
 
     def score(self, users: np.ndarray) -> np.ndarray:
         return self.users_[self._codes(users)] @ self.items_.T
 
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
-        """Return cosines to the mean of each history's item vectors, weighted by its entries."""
-        return mean_history(self._histories(histories), self.items_) @ self.items_.T
-
-
-def centred(vectors: np.ndarray, warm: np.ndarray) -> np.ndarray:
-    """Return the rows less the mean of the warm ones that have a text; zero rows stay zero."""
-    said = (vectors != 0).any(axis=1)
-    if not (warm & said).any():
-        return vectors
-    out = vectors - vectors[warm & said].mean(axis=0)
-    out[~said] = 0
-    return out
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
+        """Return cosines to the mean of each history's item vectors."""
+        rows = self._matrix(histories, binary=not self.weighted)
+        return mean_history(rows, self.items_) @ self.items_.T

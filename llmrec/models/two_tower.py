@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from llmrec import config
-from llmrec.data import Split
-from llmrec.models.base import Features, Recommender, check_vectors, mean_history
+from llmrec.data import History, Split
+from llmrec.models.base import Features, Recommender, check, check_vectors, mean_history
 from llmrec.training import (
     NegativeSampler,
     bpr_loss,
@@ -24,7 +25,7 @@ from llmrec.training import (
     train,
 )
 from llmrec.training import bce_loss as bce
-from llmrec.vectors import unit_rows
+from llmrec.vectors import centred, unit_rows
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda z: z,
@@ -75,6 +76,7 @@ class Tower(nn.Module):
         return ACTIVATIONS[self.activation](z)
 
 
+@dataclass(eq=False, repr=False)
 class TwoTower(Recommender):
     """The article's section 4: ``U = f(W₁X₁ + b₁)``, ``V = f(W₂X₂ + b₂)``, ``R = U Vᵀ``.
 
@@ -99,15 +101,10 @@ class TwoTower(Recommender):
     dropout:
         Share of text dimensions hidden at each step. It is what keeps a 384-dimensional map learnt
         from a thousand items from memorising them.
-    weight_decay, lr, epochs, batch_size:
-        AdamW's; a batch holds users, all their targets with them.
     negatives:
         Sampled unseen items for each target (``"bpr"``, ``"bce"``).
-    patience:
-        Epochs without a better share of ``split.valid`` in the ten best before training stops; not
-        used when valid is empty.
-    seed:
-        Of initial weights, order, held-out targets, dropout and negatives.
+    weight_decay, lr, epochs, batch_size, patience, seed:
+        See `llmrec.training`; a batch holds users, all their targets with them.
 
     Attributes
     ----------
@@ -116,7 +113,7 @@ class TwoTower(Recommender):
     user_tower_, item_tower_:
         The trained `Tower` modules: W₁, b₁ and W₂, b₂.
     history_, valid_history_:
-        Mean loss, and valid share where there is one, of each epoch.
+        See `llmrec.training`.
 
     Notes
     -----
@@ -133,44 +130,20 @@ class TwoTower(Recommender):
     down for lacking users would teach the text what "new" looks like.
     """
 
-    users_: np.ndarray
-    items_: np.ndarray
-    user_tower_: Tower
-    item_tower_: Tower
-    history_: list[float]
-    valid_history_: list[float]
-
-    def __init__(
-        self,
-        dim: int = 64,
-        inputs: str = "text",
-        activation: str = "identity",
-        loss: str = "softmax",
-        temperature: float = 1.0,
-        holdout: float = 0.5,
-        dropout: float = 0.5,
-        weight_decay: float = 1.0,
-        lr: float = 0.01,
-        epochs: int = 20,
-        batch_size: int = 128,
-        negatives: int = 4,
-        patience: int = 5,
-        seed: int = 0,
-    ) -> None:
-        self.dim = dim
-        self.inputs = inputs
-        self.activation = activation
-        self.loss = loss
-        self.temperature = temperature
-        self.holdout = holdout
-        self.dropout = dropout
-        self.weight_decay = weight_decay
-        self.lr = lr
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.negatives = negatives
-        self.patience = patience
-        self.seed = seed
+    dim: int = 64
+    inputs: str = "text"
+    activation: str = "identity"
+    loss: str = "softmax"
+    temperature: float = 1.0
+    holdout: float = 0.5
+    dropout: float = 0.5
+    weight_decay: float = 1.0
+    lr: float = 0.01
+    epochs: int = 20
+    batch_size: int = 128
+    negatives: int = 4
+    patience: int = 5
+    seed: int = 0
 
     def _fit(self, split: Split, features: Features) -> None:
         self._check_params()
@@ -179,26 +152,12 @@ class TwoTower(Recommender):
         warm_items = np.diff(x.tocsc().indptr) > 0
         self._prepare_text(split, features, warm_items)
         with seeded(self.seed) as generator:
-            sides: list[tuple[np.ndarray, np.ndarray | None]] = [
-                (warm_users, self._user_text),
-                (warm_items, self._item_text),
-            ]
-            net = nn.ModuleList(
-                Tower(
-                    known,
-                    0 if text is None else text.shape[1],
-                    self.dim,
-                    self.inputs,
-                    self.activation,
-                    self.dropout,
-                )
-                for known, text in sides
-            ).to(config.device())
-            self.user_tower_, self.item_tower_ = net[0], net[1]  # type: ignore[assignment]
+            self.user_tower_ = self._tower(warm_users, self._user_text)
+            self.item_tower_ = self._tower(warm_items, self._item_text)
             loss = _Loss(self, x, np.flatnonzero(warm_items), generator)
-            self.valid_history_ = []
+            self.valid_history_: list[float] = []
             self.history_ = train(
-                net,
+                nn.ModuleList([self.user_tower_, self.item_tower_]),
                 lambda: self._batches(x, np.flatnonzero(warm_users), generator),
                 loss,
                 epochs=self.epochs,
@@ -212,7 +171,7 @@ class TwoTower(Recommender):
     def score(self, users: np.ndarray) -> np.ndarray:
         return self.users_[self._codes(users)] @ self.items_.T
 
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
         """Return scores for U made from the mean text of each history, with no one-hot part.
 
         Raises
@@ -221,50 +180,53 @@ class TwoTower(Recommender):
             With ``inputs="identity"``: an unseen user's one-hot column of W₁ was never trained.
             Also when ``features.users`` had another dimension than the items' vectors.
         """
-        matrix = self._histories(histories)
-        if self._item_text is None:
+        matrix, text = self._matrix(histories), self._item_text
+        if text is None:
             raise NotImplementedError(
                 "TwoTower with inputs='identity' cannot score users unseen in training: W₁ has no"
                 " column for them; use inputs='text' or 'both'"
             )
         weight = self.user_tower_.weight
-        if weight is not None and weight.shape[1] != self._item_text.shape[1]:
+        if weight is not None and weight.shape[1] != text.shape[1]:
             raise NotImplementedError(
                 f"TwoTower was fitted on {weight.shape[1]}-dimensional user vectors: a history of"
-                f" {self._item_text.shape[1]}-dimensional item vectors cannot replace them"
+                f" {text.shape[1]}-dimensional item vectors cannot replace them"
             )
         with torch.no_grad():
-            users = self.user_tower_(None, float_tensor(mean_history(matrix, self._item_text)))
+            users = self.user_tower_(None, float_tensor(mean_history(matrix, text)))
         return users.cpu().numpy() @ self.items_.T
 
     def _check_params(self) -> None:
-        for name, allowed in (
-            ("inputs", INPUTS),
-            ("activation", tuple(ACTIVATIONS)),
-            ("loss", LOSSES),
-        ):
+        choices = {"inputs": INPUTS, "activation": tuple(ACTIVATIONS), "loss": LOSSES}
+        for name, allowed in choices.items():
             value = getattr(self, name)
-            if value not in allowed:
-                raise ValueError(f"TwoTower: {name}={value!r} must be one of {', '.join(allowed)}")
-        if self.dim < 1 or not 0 < self.holdout <= 1 or not 0 <= self.dropout < 1:
-            raise ValueError(
-                f"TwoTower: dim={self.dim} must be at least 1, holdout={self.holdout} in (0, 1] and"
-                f" dropout={self.dropout} in [0, 1)"
+            check(
+                value in allowed,
+                f"TwoTower: {name}={value!r} must be one of {', '.join(allowed)}",
             )
+        check(
+            self.dim >= 1 and 0 < self.holdout <= 1 and 0 <= self.dropout < 1,
+            f"TwoTower: dim={self.dim} must be at least 1, holdout={self.holdout} in (0, 1] and"
+            f" dropout={self.dropout} in [0, 1)",
+        )
+
+    def _tower(self, known: np.ndarray, text: np.ndarray | None) -> Tower:
+        d = 0 if text is None else text.shape[1]
+        tower = Tower(known, d, self.dim, self.inputs, self.activation, self.dropout)
+        return tower.to(config.device())
 
     def _prepare_text(self, split: Split, features: Features, warm_items: np.ndarray) -> None:
         """Set the items' centred unit vectors and the users': their own text, or their mean."""
         self._item_text: np.ndarray | None = None
         self._user_text: np.ndarray | None = None
-        self._own_user_text = False
+        self._own_user_text = features.users is not None
         if self.inputs == "identity":
             return
         items = check_vectors(features.items, split.n_items, "items", "TwoTower")
-        self._item_text = unit_rows(items - items[warm_items].mean(axis=0))
+        self._item_text = unit_rows(centred(items, warm=warm_items))
         if features.users is not None:
             users = check_vectors(features.users, split.n_users, "users", "TwoTower")
-            self._user_text = unit_rows(users - users.mean(axis=0))
-            self._own_user_text = True
+            self._user_text = unit_rows(centred(users))
         else:
             self._user_text = mean_history(split.matrix("history"), self._item_text)
 
@@ -279,6 +241,8 @@ class TwoTower(Recommender):
                 yield codes, text, x[codes]
             else:
                 assert self._item_text is not None
+                # The mean runs over the rest of the history: one that held a target would leak the
+                # answer, and the tower would learn to copy it. (At test no target is in a history.)
                 known, targets = hold_out(x[codes], self.holdout, generator)
                 yield codes, float_tensor(mean_history(known, self._item_text)), targets
 

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-_NOTEBOOK = re.compile(r"(\d\d)_\w+")
+from llmrec.fingerprint import Snapshot
+
+NUMBER = r"\d\d[a-z]?"  # of a chapter; 08b is an appendix to chapter 8
 
 
 @dataclass(frozen=True)
@@ -27,16 +29,12 @@ class Layout:
         """
         here = (start or Path.cwd()).resolve()
         for folder in (here, *here.parents):
-            if (folder / "book" / "claims.yml").is_file():
+            if cls(folder).claims.is_file():
                 return cls(folder)
         raise FileNotFoundError(
             f"{here} is not inside a clone of the book (no book/claims.yml above it): "
             "change to the clone's folder"
         )
-
-    @property
-    def package(self) -> Path:
-        return self.root / "llmrec"
 
     @property
     def claims(self) -> Path:
@@ -66,45 +64,47 @@ class Layout:
         """Return the folder that a run of this profile writes into."""
         return self.root / "_run" / profile
 
+    def snapshot(self) -> Snapshot:
+        """Return the sources of the package, and of the chapters' own modules, as they are now."""
+        folders = (self.root / "llmrec", self.root / "notebooks" / "chapters")
+        return Snapshot(*(folder for folder in folders if folder.is_dir()))
+
     def notebooks(self, only: Iterable[str] = ()) -> dict[str, Path]:
         """Return chapter → notebook (``"ch04"`` → ``notebooks/04_algorithm.ipynb``), sorted.
 
         Parameters
         ----------
         only:
-            Chapter numbers, such as ``"04"`` or ``"4"``; empty means all.
+            Chapter numbers, such as ``"04"``, ``"4"`` or ``"08b"``; empty means all.
 
         Raises
         ------
         ValueError
-            When a file name does not begin with its chapter's two digits, two files claim one
+            When a file name does not begin with its chapter's number, two files claim one
             chapter, or ``only`` asks for a chapter that has no notebook.
         """
         found: dict[str, Path] = {}
         for path in sorted((self.root / "notebooks").glob("*.ipynb")):
-            match = _NOTEBOOK.fullmatch(path.stem)
+            match = re.fullmatch(rf"({NUMBER})_\w+", path.stem)
             if match is None:
                 raise ValueError(
                     f"{path.name}: name notebooks by chapter, such as 04_algorithm.ipynb"
                 )
-            chapter = f"ch{match[1]}"
-            if chapter in found:
-                raise ValueError(
-                    f"{path.name} and {found[chapter].name} are both chapter {match[1]}"
-                )
-            found[chapter] = path
+            other = found.setdefault(f"ch{match[1]}", path)
+            if other is not path:
+                raise ValueError(f"{path.name} and {other.name} are both chapter {match[1]}")
         wanted = {chapter_of(number) for number in only}
         if unknown := wanted - found.keys():
             have = ", ".join(name[2:] for name in found) or "none"
             raise ValueError(
                 f"no notebook for chapter {', '.join(sorted(unknown))[2:]}: there are {have}"
             )
-        return {name: path for name, path in found.items() if not wanted or name in wanted}
+        return {name: path for name, path in sorted(found.items()) if not wanted or name in wanted}
 
 
 def chapter_of(number: str | int) -> str:
-    """Return ``"ch04"`` for 4, ``"4"``, ``"04"`` or ``"ch04"``."""
+    """Return ``"ch04"`` for 4, ``"4"``, ``"04"`` or ``"ch04"``, and ``"ch08b"`` for ``"8b"``."""
     text = str(number).removeprefix("ch")
-    if not text.isdigit() or len(text) > 2:
+    if not re.fullmatch(r"\d{1,2}[a-z]?", text):
         raise ValueError(f"{number!r} is not a chapter number: write 04")
-    return f"ch{int(text):02d}"
+    return f"ch{text.zfill(3 if text[-1].isalpha() else 2)}"

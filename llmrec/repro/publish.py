@@ -6,21 +6,25 @@ import hashlib
 import re
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llmrec.repro.headline import headline_rows, with_headline
+import yaml
+
+from llmrec.cache import write_atomic
+from llmrec.repro.check import table
 from llmrec.repro.layout import Layout
-from llmrec.repro.provenance import Snapshot
-from llmrec.repro.record import write_text
-from llmrec.repro.reference import Reference
+from llmrec.repro.reference import Records, Reference
 from llmrec.repro.runner import (
     INJECTED,
     check_parameters,
     finished_runs,
-    run_records,
     run_reference,
 )
+
+BEGIN, END = "<!-- headline:begin -->", "<!-- headline:end -->"
+HEADER = ("result", "value")
 
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -64,13 +68,13 @@ def publish(layout: Layout, profile: str = "book") -> list[Path]:
     rows = headline_rows(layout.headline, reference.entries)
     written[layout.readme] = with_headline(layout.readme.read_text(encoding="utf-8"), rows)
     for path, text in written.items():
-        write_text(path, text)
+        write_atomic(path, text)
     reference.save(layout.reference)
     return [*written, layout.reference]
 
 
 def _check_whole(layout: Layout, profile: str, sources: dict[str, Path]) -> None:
-    runs, snapshot = finished_runs(layout, profile), Snapshot.take(layout.package)
+    runs, now = finished_runs(layout, profile), layout.snapshot()
     problems = []
     for chapter, path in sources.items():
         run = runs.get(chapter)
@@ -78,7 +82,7 @@ def _check_whole(layout: Layout, profile: str, sources: dict[str, Path]) -> None
             problems.append(f"{path.stem} has not run")
         elif run.error:
             problems.append(f"{path.stem} failed")
-        elif not run.current(snapshot, path):
+        elif run.changes(path, now):
             problems.append(f"{path.stem} has changed since it ran")
         elif run.seed != (own := check_parameters(path, {}).get("seed")):
             problems.append(f"{path.stem} ran with seed {run.seed}, not its own {own}")
@@ -88,7 +92,7 @@ def _check_whole(layout: Layout, profile: str, sources: dict[str, Path]) -> None
             f"llmrec reproduce --profile {profile}"
         )
     if layout.reference.is_file():
-        records = run_records(layout, profile)
+        records = Records.read(layout.run(profile) / "records")
         known = Reference.load(layout.reference).entries
         lost = [key for key in known if key not in records.entries and records.reason(key)]
         if lost:
@@ -153,3 +157,73 @@ def check_portable(notebook: Any, name: str, folders: list[Path]) -> None:
                         f"{name}, cell {number}: its output holds the path {folder}: "
                         "print something that is the same on every machine"
                     )
+
+
+def format_value(value: Any, spec: str = "") -> str:
+    """Format one recorded value; without a spec floats get four significant digits.
+
+    Raises
+    ------
+    ValueError
+        When the spec does not fit the value.
+    """
+    if isinstance(value, list):
+        return ", ".join(format_value(part, spec) for part in value)
+    try:
+        text = format(value, spec or (".4g" if isinstance(value, float) else ""))
+    except ValueError as error:
+        raise ValueError(f"format {spec!r} does not fit {value!r}") from error
+    if isinstance(value, (int, float)):
+        text = text.replace("-", "−", 1) if text.startswith("-") else text  # a minus, not a hyphen
+    return text
+
+
+def headline_rows(
+    path: Path, entries: Mapping[str, Mapping[str, Any]], *, partial: bool = False
+) -> list[tuple[str, str]]:
+    """Return ``(label, value)`` rows; with an interval the value reads ``0.12 [0.10, 0.14]``.
+
+    Parameters
+    ----------
+    path:
+        ``results/headline.yml``: a list of label, key and, optionally, format and interval.
+    partial:
+        Leave out rows whose keys are not recorded, instead of refusing.
+
+    Raises
+    ------
+    KeyError
+        When a key is not recorded.
+    ValueError
+        When an entry has another field, or none that is needed.
+    """
+    rows = []
+    for entry in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
+        if not {"label", "key"} <= entry.keys() <= {"label", "key", "format", "interval"}:
+            raise ValueError(f"{path.name}: {entry} needs label and key, may have format, interval")
+        spec, interval = entry.get("format", ""), entry.get("interval", [])
+        missing = [key for key in (entry["key"], *interval) if key not in entries]
+        if missing and partial:
+            continue
+        if missing:
+            raise KeyError(f"{path.name}: {missing[0]} is not recorded: correct the key")
+        value, *bounds = (
+            format_value(entries[key]["value"], spec) for key in (entry["key"], *interval)
+        )
+        rows.append((entry["label"], f"{value} [{', '.join(bounds)}]" if bounds else value))
+    return rows
+
+
+def with_headline(readme: str, rows: list[tuple[str, str]]) -> str:
+    """Return the README's text with the table between its two markers replaced.
+
+    Raises
+    ------
+    ValueError
+        When the markers are not there exactly once, in order.
+    """
+    head, begin, rest = readme.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not (begin and end) or BEGIN in rest or END in tail:
+        raise ValueError(f"README.md needs {BEGIN} and {END} once each, in this order")
+    return f"{head}{BEGIN}\n\n{table(HEADER, rows)}\n\n{END}{tail}"

@@ -1,26 +1,25 @@
-"""Every number the book states passes through ``record``: named, typed, toleranced, written
-down.
-"""
+"""Every number of the book passes through ``record``: named, typed, toleranced, written down."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+
+from llmrec.cache import write_json
 
 Kind = Literal["exact", "metric", "difference", "choice", "time"]
 T = TypeVar("T")
 
 RECORDS_VARIABLE = "LLMREC_RECORDS"
 KINDS = ("exact", "metric", "difference", "choice", "time")
+TOLERANT = ("metric", "difference")
 LONGEST_LIST = 2000  # a longer array belongs in a hash or a summary, not in a reviewed JSON file
 
-_PREFIX = re.compile(r"ch\d\d(\.[a-z0-9_-]+)*")
+_PREFIX = re.compile(r"ch\d\d[a-z]?(\.[a-z0-9_-]+)*")
 
 
 class Recorder:
@@ -28,8 +27,7 @@ class Recorder:
 
     With ``$LLMREC_RECORDS`` set, each call rewrites ``<folder>/chNN.json`` atomically, where ``NN``
     is the chapter the key begins with; without it records stay in memory. A new process starts
-    empty, so a second run of a notebook replaces what the first one wrote. The file also lists the
-    ``llmrec`` modules loaded so far: what the numbers may depend on.
+    empty, so a second run of a notebook replaces what the first one wrote.
     """
 
     def __init__(self) -> None:
@@ -70,19 +68,12 @@ class Recorder:
                 f"record: key {key!r} is not of the form 'ch04.part.part' "
                 "(small letters, digits, '_' and '-', the chapter first)"
             )
-        if kind not in KINDS:
-            raise ValueError(f"record: {key} has kind {kind!r}: use one of {', '.join(KINDS)}")
         plain = _plain(key, value)
         entry: dict[str, Any] = {"kind": kind, "value": plain}
-        if kind in ("metric", "difference"):
-            entry["tolerance"] = _checked_tolerance(key, plain, kind, tolerance)
-        elif kind == "choice" and not all(isinstance(part, str) for part in flat(plain)):
-            raise ValueError(f"record: {key} is a choice and must be a name, not {plain!r}")
-        if kind not in ("metric", "difference") and tolerance is not None:
-            raise ValueError(
-                f"record: {key} is {kind}, and only a metric or a difference has a tolerance"
-            )
-
+        if tolerance is not None:
+            entry["tolerance"] = float(tolerance)
+        if problem := broken_rule(entry):
+            raise ValueError(f"record: {key} {problem}")
         chapter = self._chapter(key)
         before = chapter["records"].get(key)
         # Without a folder a reader is experimenting: a cell run again may well give another value.
@@ -102,38 +93,48 @@ class Recorder:
                 f"record.skip: prefix {prefix!r} does not begin with a chapter: 'ch04'"
             )
         if not isinstance(reason, str) or not reason.strip():
-            raise ValueError(f"record.skip: say why {prefix} is not run here")
+            raise ValueError(f"record.skip: give the reason why {prefix} is not run here")
         self._chapter(prefix)["skipped"][prefix] = reason.strip()
         self._write(prefix)
 
     def _chapter(self, key: str) -> dict[str, Any]:
-        name = key[:4]
+        name = key.partition(".")[0]
         if self.chapters and name not in self.chapters and os.environ.get(RECORDS_VARIABLE):
             raise ValueError(
                 f"record: {key} is another chapter's than {', '.join(self.chapters)}: "
                 "a notebook records keys of its own chapter only"
             )
-        return self.chapters.setdefault(name, {"records": {}, "skipped": {}, "modules": []})
+        return self.chapters.setdefault(name, {"records": {}, "skipped": {}})
 
     def _write(self, key: str) -> None:
-        chapter = self._chapter(key)
-        chapter["modules"] = sorted({*chapter["modules"], *_loaded_modules()})
-        folder = os.environ.get(RECORDS_VARIABLE)
-        if folder:
-            write_json(Path(folder) / f"{key[:4]}.json", chapter)
+        if folder := os.environ.get(RECORDS_VARIABLE):
+            write_json(Path(folder) / f"{key.partition('.')[0]}.json", self._chapter(key))
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write sorted, indented JSON so that a reader sees the old file or the new one, never half."""
-    write_text(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically, creating its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+def broken_rule(entry: Any) -> str:
+    """Return which rule of `Recorder.__call__` an entry breaks, in words; "" when it keeps all."""
+    kind, value, tolerance = entry["kind"], entry["value"], entry.get("tolerance")
+    parts = list(flat(value))
+    if kind not in KINDS:
+        return f"has kind {kind!r}: use one of {', '.join(KINDS)}"
+    if kind == "choice" and not all(isinstance(part, str) for part in parts):
+        return f"is a choice and must be a name, not {value!r}"
+    if kind not in TOLERANT:
+        only = "only a metric or a difference has a tolerance"
+        return "" if tolerance is None else f"is {kind}, and {only}"
+    if not parts or any(isinstance(part, bool | str) for part in parts):
+        return f"is a {kind} and must be a number, not {value!r}"
+    if tolerance is None:
+        return f"is a {kind}: give its absolute tolerance"
+    if not (math.isfinite(tolerance) and tolerance > 0):
+        return f"has tolerance {tolerance}: it must be positive and finite"
+    largest = max(abs(part) for part in parts)
+    if kind == "metric" and largest != 0 and tolerance >= largest:
+        return (
+            f"= {value!r} has tolerance {tolerance}, which would accept 0: make it smaller than"
+            " the value, such as min(tolerance, abs(value) / 2)"
+        )
+    return ""
 
 
 def flat(value: Any) -> Iterator[Any]:
@@ -148,9 +149,7 @@ def flat(value: Any) -> Iterator[Any]:
 def _plain(key: str, value: Any) -> Any:
     """Turn numpy, torch and pandas values into what JSON holds, refusing what it cannot."""
     plain = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(plain, tuple):
-        plain = list(plain)
-    if isinstance(plain, list):
+    if isinstance(plain, list | tuple):
         plain = [_plain(key, part) for part in plain]
         length = sum(1 for _ in flat(plain))
         if length > LONGEST_LIST:
@@ -159,7 +158,7 @@ def _plain(key: str, value: Any) -> Any:
                 "record a summary or a hash"
             )
         return plain
-    if not isinstance(plain, (bool, int, float, str)):
+    if not isinstance(plain, bool | int | float | str):
         raise TypeError(
             f"record: {key} is a {type(value).__name__}: "
             "record a number, a string or a list of them"
@@ -167,28 +166,6 @@ def _plain(key: str, value: Any) -> Any:
     if isinstance(plain, float) and not math.isfinite(plain):
         raise ValueError(f"record: {key} is {plain}: a recorded number must be finite")
     return plain
-
-
-def _checked_tolerance(key: str, value: Any, kind: Kind, tolerance: Any) -> float:
-    numbers = list(flat(value))
-    if not numbers or any(isinstance(x, (bool, str)) for x in numbers):
-        raise ValueError(f"record: {key} is a {kind} and must be a number, not {value!r}")
-    if tolerance is None:
-        raise ValueError(f"record: {key} is a {kind}: give its absolute tolerance")
-    tolerance = float(tolerance)
-    if not (math.isfinite(tolerance) and tolerance > 0):
-        raise ValueError(f"record: {key} has tolerance {tolerance}: it must be positive and finite")
-    largest = max(abs(x) for x in numbers)
-    if kind == "metric" and largest != 0 and tolerance >= largest:
-        raise ValueError(
-            f"record: {key} = {value!r} has tolerance {tolerance}, which would accept 0: "
-            "make it smaller than the value, such as min(tolerance, abs(value) / 2)"
-        )
-    return tolerance
-
-
-def _loaded_modules() -> list[str]:
-    return [name for name in sys.modules if name == "llmrec" or name.startswith("llmrec.")]
 
 
 record = Recorder()

@@ -1,29 +1,31 @@
-"""The reference numbers, and the verdict on each number of a new run."""
+"""The reference numbers, and the outcome for each number of a new run."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from llmrec.cache import write_json
 from llmrec.repro.layout import Layout
-from llmrec.repro.provenance import Provenance, Snapshot
-from llmrec.repro.record import flat, write_json
+from llmrec.repro.provenance import Provenance
+from llmrec.repro.record import broken_rule, flat
 
-Verdict = Literal["reproduced", "drifted", "missing", "extra", "stale", "not run here", "reported"]
-FAILING = frozenset({"drifted", "missing", "extra", "stale"})
+Outcome = Literal[
+    "reproduced", "drifted", "flipped", "missing", "extra", "stale", "not run here", "reported"
+]
+FAILING = frozenset({"drifted", "flipped", "missing", "extra", "stale"})
 Entry = Mapping[str, Any]  # kind, value and, for a metric, tolerance: as `record` writes it
 
 
 @dataclass(frozen=True)
 class Records:
-    """What notebooks recorded: entries by key, prefixes they skipped, modules they loaded."""
+    """What notebooks recorded: entries by key, and the prefixes that they skipped, with reasons."""
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
-    modules: Mapping[str, list[str]] = field(default_factory=dict)  # by chapter
 
     def reason(self, key: str) -> str | None:
         """Return why a key is not run here, or None when no skipped prefix covers it."""
@@ -32,18 +34,40 @@ class Records:
                 return reason
         return None
 
+    @classmethod
+    def read(cls, folder: Path, chapters: Iterable[str] | None = None) -> Records:
+        """Read what `record` wrote into a folder; an unreadable file counts as not written."""
+        entries: dict[str, Entry] = {}
+        skipped: dict[str, str] = {}
+        for path in sorted(folder.glob("ch*.json")):
+            if chapters is None or path.stem in set(chapters):
+                entries |= (content := read_json(path)).get("records", {})
+                skipped |= content.get("skipped", {})
+        return cls(entries, skipped)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a file's JSON mapping; empty when it is absent, cut short or something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
 
 @dataclass(frozen=True)
 class Reference:
     """The content of ``results/reference.json``: a finished run's numbers and where they are from.
 
-    ``chapters`` holds by chapter: notebook, provenance, seconds, peak_mb, profile and seed.
+    ``chapters`` holds by chapter: notebook, provenance, seconds, slowest (the most seconds of any
+    published run), peak_mb, profile and seed; ``verdicts`` by claim what `Claim.judged` returns.
     """
 
     profile: str
     entries: Mapping[str, Entry]
     chapters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    verdicts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Reference:
@@ -60,33 +84,44 @@ class Reference:
                 "`llmrec reproduce`, then `llmrec publish` write it"
             )
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**content)
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (json.JSONDecodeError, TypeError) as error:
             raise ValueError(f"{path.name} is not a reference file: {error}") from error
 
     def save(self, path: Path) -> None:
         """Write the file, sorted and indented, so that a change of one number is one line."""
-        write_json(path, vars(self))
+        write_json(path, asdict(self))
 
     def only(self, chapters: Iterable[str]) -> Reference:
         """Return the part of the reference that belongs to some chapters."""
         wanted = set(chapters)
-        entries = {key: entry for key, entry in self.entries.items() if key[:4] in wanted}
+        entries = {k: entry for k, entry in self.entries.items() if k.partition(".")[0] in wanted}
         about = {name: known for name, known in self.chapters.items() if name in wanted}
-        return Reference(self.profile, entries, about, self.environment)
+        return replace(self, entries=entries, chapters=about)
 
     def stale(self, layout: Layout) -> dict[str, list[str]]:
         """Return chapter → what changed since the reference run, without running anything."""
-        now, notebooks = Snapshot.take(layout.package), layout.notebooks()
+        now, notebooks = layout.snapshot(), layout.notebooks()
         out = {}
         for chapter, known in self.chapters.items():
-            before = Provenance.from_json(known["provenance"])
             if chapter not in notebooks:
                 out[chapter] = ["the notebook is gone"]
-            elif changes := before.changes(now.provenance(notebooks[chapter], before.modules)):
+                continue
+            before = Provenance.read(known["provenance"])
+            if changes := before.changes(Provenance.of(notebooks[chapter], now)):
                 out[chapter] = changes
         return out
+
+
+def longest_first(layout: Layout) -> list[Path]:
+    """Return the notebooks, the slowest of the published runs first: none long must begin last.
+
+    The slowest counts because that run had cold caches, which take longest to fill.
+    """
+    known = read_json(layout.reference).get("chapters", {})
+    notebooks = layout.notebooks()
+    took = {name: about.get("slowest", about["seconds"]) for name, about in known.items()}
+    return [notebooks[name] for name in sorted(notebooks, key=lambda name: -took.get(name, 0.0))]
 
 
 @dataclass(frozen=True)
@@ -98,40 +133,12 @@ class Row:
     got: Any
     difference: float | None
     tolerance: float | None
-    verdict: Verdict
+    outcome: Outcome
     note: str = ""
 
     @property
     def failed(self) -> bool:
-        return self.verdict in FAILING
-
-
-def read_records(folder: Path) -> Records:
-    """Read every ``chNN.json`` that `record` wrote into a folder.
-
-    Raises
-    ------
-    FileNotFoundError
-        When the folder is absent.
-    ValueError
-        When a file in it was not written by `record`.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"no records folder {folder}: run notebooks with LLMREC_RECORDS set"
-        )
-    entries: dict[str, Entry] = {}
-    skipped: dict[str, str] = {}
-    modules: dict[str, list[str]] = {}
-    for path in sorted(folder.glob("ch*.json")):
-        try:
-            chapter = json.loads(path.read_text(encoding="utf-8"))
-            entries |= chapter["records"]
-            skipped |= chapter["skipped"]
-            modules[path.stem] = chapter["modules"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"{path.name} is not a file that record() wrote ({error})") from error
-    return Records(entries, skipped, modules)
+        return self.outcome in FAILING
 
 
 def compare(
@@ -139,6 +146,7 @@ def compare(
     got: Records,
     *,
     strict: bool = False,
+    exact: bool = False,
     values: bool = True,
     stale: Mapping[str, list[str]] | None = None,
 ) -> list[Row]:
@@ -148,6 +156,8 @@ def compare(
     ----------
     strict:
         Count a key that was skipped (*not run here*) as missing.
+    exact:
+        On the same machine: no tolerance, and a choice must be the same.
     values:
         Compare numbers; otherwise (another profile or seed) only which keys there are.
     stale:
@@ -157,44 +167,47 @@ def compare(
     -------
     One row a key, sorted by key. A key that drifted is called drifted even when it is stale too.
     """
-    return [
-        _row(key, reference.entries.get(key), got, strict, values, (stale or {}).get(key[:4], []))
-        for key in sorted({*reference.entries, *got.entries})
-    ]
+    rows = []
+    for key in sorted({*reference.entries, *got.entries}):
+        changes = (stale or {}).get(key.partition(".")[0], [])
+        ref, new = reference.entries.get(key), got.entries.get(key)
+        if ref is None:
+            row = Row(
+                key, None, got.entries[key]["value"], None, None, "extra", "not in the reference"
+            )
+        elif new is None:
+            reason = got.reason(key)
+            outcome: Outcome = "missing" if reason is None or strict else "not run here"
+            row = Row(key, ref["value"], None, None, ref.get("tolerance"), outcome, reason or "")
+        else:
+            gap = difference(ref["value"], new["value"])
+            outcome, note = _outcome(ref, new, gap, exact, values)
+            if outcome == "reproduced" and changes:
+                outcome, note = "stale", "changed: " + ", ".join(changes)
+            row = Row(key, ref["value"], new["value"], gap, ref.get("tolerance"), outcome, note)
+        rows.append(row)
+    return rows
 
 
-def _row(
-    key: str, ref: Entry | None, got: Records, strict: bool, values: bool, changes: list[str]
-) -> Row:
-    new = got.entries.get(key)
-    if ref is None:
-        assert new is not None
-        return Row(key, None, new["value"], None, None, "extra", "not in the reference")
-    tolerance = ref.get("tolerance")
-    if new is None:
-        reason = got.reason(key)
-        skipped = reason is not None and not strict
-        verdict: Verdict = "not run here" if skipped else "missing"
-        return Row(key, ref["value"], None, None, tolerance, verdict, reason or "")
-    gap = difference(ref["value"], new["value"])
-    note = ""
+def _outcome(
+    ref: Entry, new: Entry, gap: float | None, exact: bool, values: bool
+) -> tuple[Outcome, str]:
+    before, after = ref.get("tolerance"), new.get("tolerance")
     if ref["kind"] != new["kind"]:
-        verdict, note = "drifted", f"was {ref['kind']}, is {new['kind']}"
-    elif not values or ref["kind"] == "time":
-        verdict = "reported"
-    elif ref["kind"] == "choice" and ref["value"] != new["value"]:
-        verdict, note = "reported", "another choice"
-    elif not (ref["value"] == new["value"] if tolerance is None else _within(gap, tolerance)):
-        verdict = "drifted"
-    elif changes:
-        verdict, note = "stale", "changed: " + ", ".join(changes)
-    else:
-        verdict = "reproduced"
-    return Row(key, ref["value"], new["value"], gap, tolerance, verdict, note)
-
-
-def _within(gap: float | None, tolerance: float) -> bool:
-    return gap is not None and gap <= tolerance
+        return "drifted", f"was {ref['kind']}, is {new['kind']}"
+    if problem := broken_rule(ref):
+        return "drifted", f"the reference {problem}"
+    if not values or ref["kind"] == "time":
+        return "reported", ""
+    same = ref["value"] == new["value"] and before == after
+    if exact or before is None or after is None:
+        if not same and ref["kind"] == "choice" and not exact:
+            return "reported", "another choice"
+        return ("reproduced" if same else "drifted"), ""
+    # A tolerance may follow the value, as min(0.01, value / 2) does, and by no more than that.
+    if abs(before - after) > (gap or 0) / 2 + 1e-12:
+        return "drifted", f"recorded with tolerance {after:g}"
+    return ("reproduced" if gap is not None and gap <= min(before, after) else "drifted"), ""
 
 
 def difference(a: Any, b: Any) -> float | None:
@@ -202,7 +215,7 @@ def difference(a: Any, b: Any) -> float | None:
     if _shape(a) != _shape(b):
         return None
     pairs = list(zip(flat(a), flat(b), strict=True))
-    if any(isinstance(x, (bool, str)) for pair in pairs for x in pair):
+    if any(isinstance(x, bool | str) for pair in pairs for x in pair):
         return None
     return max((abs(x - y) for x, y in pairs), default=0.0)
 

@@ -12,17 +12,20 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from llmrec import config
-from llmrec.repro.environment import environment
-from llmrec.repro.kernel import kernel
+from llmrec.cache import write_json
+from llmrec.fingerprint import Snapshot
+from llmrec.repro.claims import load_claims
+from llmrec.repro.environment import environment, kernel
 from llmrec.repro.layout import Layout
-from llmrec.repro.provenance import Provenance, Snapshot
-from llmrec.repro.record import RECORDS_VARIABLE, write_json
-from llmrec.repro.reference import Records, Reference, read_records
+from llmrec.repro.provenance import Provenance
+from llmrec.repro.record import RECORDS_VARIABLE
+from llmrec.repro.reference import Records, Reference, longest_first, read_json
 
 PROFILES = ("book", "smoke", "full")
 THREAD_VARIABLES = (
@@ -48,11 +51,9 @@ class ChapterRun:
     peak_mb: float
     error: str | None = None
 
-    def current(self, snapshot: Snapshot, notebook: Path) -> bool:
-        """Whether the run finished and nothing it depends on has changed since."""
-        before = Provenance.from_json(self.provenance)
-        now = snapshot.provenance(notebook, before.modules)
-        return self.error is None and not before.changes(now)
+    def changes(self, notebook: Path, now: Snapshot) -> list[str]:
+        """Return what it depends on that has changed since."""
+        return Provenance.read(self.provenance).changes(Provenance.of(notebook, now))
 
 
 def reproduce(
@@ -63,12 +64,12 @@ def reproduce(
     only: Iterable[str] = (),
     force: bool = False,
     jobs: int = 1,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> dict[str, ChapterRun]:
     """Run notebooks into ``_run/<profile>/`` and return the outcome by chapter.
 
-    A notebook whose finished run had the same code, loaded modules, data and parameters is
-    not run again. A failing notebook is reported in one line and the others still run.
+    A notebook whose finished run had the same code, definitions, data and parameters is not run
+    again. A failing notebook is reported in one line and the others still run.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ def reproduce(
     jobs:
         How many notebooks may run at once. Each has its own process, so the numbers do not depend
         on it; the seconds do.
-    say:
+    log:
         Receives one line a chapter.
 
     Raises
@@ -100,21 +101,28 @@ def reproduce(
         raise ValueError("there is no notebook to run in notebooks/")
     defaults = {chapter: check_parameters(path, given) for chapter, path in notebooks.items()}
     _forget_gone_chapters(layout, profile)
-    snapshot, done = Snapshot.take(layout.package), finished_runs(layout, profile)
+    now, done = layout.snapshot(), finished_runs(layout, profile)
     runs: dict[str, ChapterRun] = {}
     waiting: list[tuple[Any, ...]] = []
-    for chapter, path in notebooks.items():
+    order = longest_first(layout)
+    for chapter, path in sorted(notebooks.items(), key=lambda item: order.index(item[1])):
         used = defaults[chapter].get("seed") if seed is None else seed
         run = done.get(chapter)
-        if run and not force and run.seed == used and run.current(snapshot, path):
-            say(f"{path.stem}: finished before, not run again ({_took(run)})")
+        records = layout.run(profile) / "records" / f"{chapter}.json"
+        readable = read_json(records) or not records.exists()  # absent: it records nothing
+        if (
+            run
+            and not (force or run.error or run.seed != used or run.changes(path, now))
+            and readable
+        ):
+            log(f"{path.stem}: finished before, not run again ({_took(run)})")
             runs[chapter] = run
         else:
-            waiting.append((layout, chapter, path, given, used, snapshot, len(waiting)))
-    took = _reference_seconds(layout)
-    waiting.sort(key=lambda arguments: -took.get(arguments[1], 0.0))  # a long one must not be last
+            # Taken now: an edit made while it runs must not pass for what it ran.
+            provenance = Provenance.of(path, now)._asdict()
+            waiting.append((layout, chapter, path, given, used, provenance, len(waiting)))
     for chapter, run in _run_chapters(waiting, jobs):
-        say(f"{run.notebook}: {run.error or _took(run)}")
+        log(f"{run.notebook}: {run.error or _took(run)}")
         runs[chapter] = run
     runs = dict(sorted(runs.items()))
     if not any(run.error for run in runs.values()):
@@ -141,10 +149,11 @@ def check_parameters(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         )
     declared: dict[str, Any] = {}
     for node in ast.parse("".join(tagged[0]["source"])).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        for target in targets:
-            if isinstance(target, ast.Name):
-                declared[target.id] = _literal(getattr(node, "value", None))
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            declared[ast.unparse(target)] = None
+            with suppress(ValueError):
+                declared[ast.unparse(target)] = ast.literal_eval(node.value or "None")
     for name in given:
         if name not in declared:
             raise ValueError(
@@ -155,33 +164,25 @@ def check_parameters(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def finished_runs(layout: Layout, profile: str) -> dict[str, ChapterRun]:
-    """Return the outcomes that earlier runs of a profile left, by chapter."""
+    """Return the outcomes that earlier runs left, by chapter; an unreadable one is none."""
     out = {}
     for path in sorted((layout.run(profile) / "state").glob("ch*.json")):
-        out[path.stem] = ChapterRun(**json.loads(path.read_text(encoding="utf-8")))
+        with suppress(TypeError):
+            out[path.stem] = ChapterRun(**read_json(path))
     return out
-
-
-def run_records(layout: Layout, profile: str, chapters: Iterable[str] | None = None) -> Records:
-    """Return what the notebooks of a run recorded (of some chapters, when given)."""
-    folder = layout.run(profile) / "records"
-    folder.mkdir(parents=True, exist_ok=True)
-    records = read_records(folder)
-    if chapters is None:
-        return records
-    wanted = set(chapters)
-    entries = {key: entry for key, entry in records.entries.items() if key[:4] in wanted}
-    skipped = {key: reason for key, reason in records.skipped.items() if key[:4] in wanted}
-    return Records(entries, skipped, records.modules)
 
 
 def run_reference(layout: Layout, profile: str) -> Reference:
     """Return a run's numbers in the form of ``results/reference.json``."""
     runs = {name: run for name, run in finished_runs(layout, profile).items() if not run.error}
+    known = read_json(layout.reference).get("chapters", {})
     about = {}
     for chapter, run in runs.items():
         about[chapter] = {key: value for key, value in asdict(run).items() if key != "error"}
-    return Reference(profile, run_records(layout, profile, runs).entries, about, environment())
+        about[chapter]["slowest"] = max(run.seconds, known.get(chapter, {}).get("slowest", 0.0))
+    records = Records.read(layout.run(profile) / "records", runs)
+    verdicts = {claim.id: claim.judged(records) for claim in load_claims(layout.claims)}
+    return Reference(profile, records.entries, about, environment(), verdicts)
 
 
 def _forget_gone_chapters(layout: Layout, profile: str) -> None:
@@ -192,15 +193,8 @@ def _forget_gone_chapters(layout: Layout, profile: str) -> None:
                 path.unlink()
 
 
-def _reference_seconds(layout: Layout) -> dict[str, float]:
-    """Return what each chapter took in the reference run; empty where there is none yet."""
-    if not layout.reference.is_file():
-        return {}
-    return {name: run["seconds"] for name, run in Reference.load(layout.reference).chapters.items()}
-
-
 def _run_chapters(waiting: list[tuple[Any, ...]], jobs: int) -> Iterator[tuple[str, ChapterRun]]:
-    """Yield each chapter's outcome as it ends; a process each, so that memory is told apart."""
+    """Yield each chapter's outcome as it ends; a process each, so that memory is counted apart."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(waiting)) or 1, spawn) as pool:
         futures = {pool.submit(_run_chapter, *arguments): arguments[1] for arguments in waiting}
@@ -214,7 +208,7 @@ def _run_chapter(
     source: Path,
     given: Mapping[str, Any],
     seed: int | None,
-    snapshot: Snapshot,
+    provenance: dict[str, Any],
     position: int,
 ) -> ChapterRun:
     """Execute one notebook and leave its outcome in the state folder."""
@@ -228,12 +222,11 @@ def _run_chapter(
     start = time.perf_counter()
     with kernel(_surroundings(records)), _PeakMemory() as memory:
         error = _execute(source, folder / source.name, given, position)
-    modules = read_records(records).modules.get(chapter, [])
     run = ChapterRun(
         notebook=source.stem,
         profile=given["profile"],
         seed=seed,
-        provenance=snapshot.provenance(source, modules).to_json(),
+        provenance=provenance,
         seconds=round(time.perf_counter() - start, 1),
         peak_mb=round(memory.peak / 1e6),
         error=error,
@@ -264,8 +257,8 @@ def _execute(source: Path, target: Path, given: Mapping[str, Any], position: int
         )
     except papermill.PapermillExecutionError as error:
         cell = error.cell_index + 1 - (error.cell_index > _parameters_index(source))
-        said = " ".join(str(error.evalue).split())[:300]
-        return f"{source.name}, cell {cell}: {error.ename}: {said}"
+        message = " ".join(str(error.evalue).split())[:300]
+        return f"{source.name}, cell {cell}: {error.ename}: {message}"
     except DeadKernelError:
         return f"{source.name}: the kernel died (out of memory?); see {target.name} in the run"
     except Exception as error:  # a kernel that does not start, a full disk: the others still run
@@ -313,19 +306,10 @@ class _PeakMemory(threading.Thread):
         while not self._stop_now.wait(POLL_SECONDS):
             total = 0
             for child in me.children(recursive=True):
-                try:
+                with suppress(psutil.NoSuchProcess):  # it ended between the two calls
                     total += child.memory_info().rss
-                except psutil.NoSuchProcess:  # it ended between the two calls
-                    continue
             self.peak = max(self.peak, total)
 
 
 def _took(run: ChapterRun) -> str:
     return f"{run.seconds:.0f} s, {run.peak_mb:.0f} MB at most"
-
-
-def _literal(node: ast.expr | None) -> Any:
-    try:
-        return None if node is None else ast.literal_eval(node)
-    except ValueError:
-        return None

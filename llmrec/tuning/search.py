@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import inspect
 import json
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import optuna
 import pandas as pd
-import psutil
-from filelock import FileLock
 from numpy.typing import ArrayLike
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from tqdm import tqdm
 
 from llmrec import config
+from llmrec.cache import Cache, key_of
 from llmrec.data import Split
 from llmrec.evaluation import METRICS, evaluate
+from llmrec.fingerprint import code_of
 from llmrec.models import Features, Recommender
 from llmrec.tuning.space import SearchSpace, spaces
 
@@ -125,9 +119,13 @@ def tune(
     The first trial is the model's defaults; then come random ones, then those that a
     tree-structured Parzen estimator (TPE) finds promising. The model sees neither the validation
     nor the test part, so that one which could stop early on validation runs all its epochs: they
-    are an argument like the others. A trial that raises is recorded and counts; a setting drawn
-    again is not run again, and counts. Trials are kept in the cache: a rerun with a larger budget
-    adds what is missing, and finds what one long run would have found.
+    are an argument like the others. A model that raises is a trial, recorded and counted; a setting
+    drawn again is not run again, and counts. A file that cannot be read or written (OSError) is no
+    fault of the setting and ends the search.
+
+    What each setting reached is kept in the cache, with a hash of the model's code and of all that
+    it was given. A search always begins at its first trial, and runs only what is not there: a
+    rerun with a larger budget, or after an interruption, finds what one long run would have found.
 
     Parameters
     ----------
@@ -169,15 +167,14 @@ def tune(
     chosen = SearchSpace.of(model, spaces()[name] if space is None else space, name)
     features = features or Features()
     arrays = (features.items, features.users, items)
-    key = {
-        "model": name,
-        "space": chosen.hash,
+    given = {
+        "model": model.__qualname__,
+        "code": code_of(model, evaluate),
         "split": split.hash,
         "arrays": [None if a is None else _array_hash(np.asarray(a)) for a in arrays],
         "metric": metric,
-        "seed": seed,
-        "code": _code_hash(model),
     }
+    cache = Cache(config.cache_dir() / "tuning.sqlite")
     nothing = split.train.iloc[:0]
     judged = replace(split, test=nothing)
     shown = replace(judged, valid=nothing)
@@ -187,8 +184,18 @@ def tune(
         reached = evaluate(fitted, judged, (int(k),), (kind,), items=items, part="valid")
         return float(reached.per_user(metric).mean())
 
+    def measure(values: Mapping[str, Any]) -> Trial:
+        key = key_of([given, values])
+        if kept := cache.get([key]):
+            return Trial(values, **json.loads(kept[key]))
+        trial = _attempt(run, values)
+        if not trial.error.startswith("MemoryError"):  # another time there may be room
+            outcome = {"value": trial.value, "seconds": trial.seconds, "error": trial.error}
+            cache.put({key: json.dumps(outcome).encode()})
+        return trial
+
     budget = budget if chosen.free else 0
-    trials = _search(run, chosen, max(budget, 1), seed, _hash(key), name)
+    trials = _search(measure, chosen, max(budget, 1), seed, name)
     worked = [trial for trial in trials if not trial.error]
     if not worked:
         raise ValueError(
@@ -224,44 +231,30 @@ def _check(split: Split, budget: int, kind: str, k: str) -> None:
 
 
 def _search(
-    run: Callable[[Mapping[str, Any]], float],
+    measure: Callable[[Mapping[str, Any]], Trial],
     space: SearchSpace,
     budget: int,
     seed: int,
-    key: str,
     name: str,
 ) -> tuple[Trial, ...]:
-    """Return the first ``budget`` trials of the study of this key, running what is missing."""
-    path = config.cache_dir() / "tuning" / f"{key}.journal"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")), _quiet():
-        storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
-        study = optuna.create_study(
-            storage=storage, study_name=name, direction="maximize", load_if_exists=True
-        )
-        for left in study.get_trials(states=(TrialState.RUNNING,)):  # by a run that was cut off
-            study.tell(left.number, state=TrialState.FAIL)
-        trials = [_trial(t, space) for t in study.trials if _counts(t)]
-        bar = tqdm(total=budget, initial=min(len(trials), budget), desc=name, unit="trial")
-        while len(trials) < budget:
-            # A seed for each trial, so that a search that goes on draws what one run would have.
-            state = np.random.SeedSequence([seed, len(trials)]).generate_state(1)
+    """Return ``budget`` trials: the defaults, then what Optuna asks for."""
+    trials: list[Trial] = []
+    with _quiet():
+        study = optuna.create_study(direction="maximize")
+        study.enqueue_trial(dict(space.defaults))
+        for number in tqdm(range(budget), desc=name, unit="trial"):
+            # What is asked depends on the seed, the number and the trials before, nothing else.
+            state = np.random.SeedSequence([seed, number]).generate_state(1)
             study.sampler = optuna.samplers.TPESampler(n_startup_trials=WARM_UP, seed=int(state[0]))
-            if not trials:
-                study.enqueue_trial(dict(space.defaults))
             asked = study.ask(dict(space.free))
             values = space.values(asked.params)
-            twin = next((t for t in trials if t.values == values), None)
-            trials.append(replace(twin, seconds=0.0) if twin else _attempt(run, values))
-            asked.set_user_attr("seconds", trials[-1].seconds)
+            twin = next((trial for trial in trials if trial.values == values), None)
+            trials.append(replace(twin, seconds=0.0) if twin else measure(values))
             if trials[-1].error:
-                asked.set_user_attr("error", trials[-1].error)
                 study.tell(asked, state=TrialState.FAIL)
             else:
                 study.tell(asked, trials[-1].value)
-            bar.update()
-        bar.close()
-    return tuple(trials[:budget])
+    return tuple(trials)
 
 
 def _attempt(run: Callable[[Mapping[str, Any]], float], values: Mapping[str, Any]) -> Trial:
@@ -270,19 +263,11 @@ def _attempt(run: Callable[[Mapping[str, Any]], float], values: Mapping[str, Any
         value, error = run(values), ""
         if not math.isfinite(value):
             raise FloatingPointError(f"the validation value is {value}")
+    except OSError:
+        raise
     except Exception as problem:  # a setting that cannot be fitted is a result, not an accident
         value, error = math.nan, " ".join(f"{type(problem).__name__}: {problem}".split())
     return Trial(values, value, time.perf_counter() - start, error)
-
-
-def _counts(trial: FrozenTrial) -> bool:
-    return trial.state == TrialState.COMPLETE or "error" in trial.user_attrs
-
-
-def _trial(trial: FrozenTrial, space: SearchSpace) -> Trial:
-    value = math.nan if trial.value is None else trial.value
-    noted = trial.user_attrs
-    return Trial(space.values(trial.params), value, noted["seconds"], noted.get("error", ""))
 
 
 @contextmanager
@@ -294,37 +279,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         optuna.logging.set_verbosity(before)
-
-
-def _code_hash(model: type[Recommender]) -> str:
-    """Hash the syntax trees of the modules that fit and judge a model: what they import, too."""
-    waiting, trees = [model.__module__, "llmrec.evaluation.ranking"], {}
-    while waiting:
-        name = waiting.pop()
-        if name in trees:
-            continue
-        try:
-            trees[name] = ast.dump(ast.parse(_loaded_source(name)))
-        except (OSError, TypeError):  # nothing says that it is the same: search anew
-            trees[name] = uuid4().hex
-        for value in vars(sys.modules[name]).values():
-            origin = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", "")
-            if str(origin).startswith("llmrec."):
-                waiting.append(origin)
-    return _hash(trees)
-
-
-def _loaded_source(name: str) -> str:
-    """Return a module's source; OSError when it was edited since, TypeError in a notebook."""
-    module = sys.modules[name]
-    edited = Path(inspect.getfile(module)).stat().st_mtime
-    if edited > psutil.Process().create_time():
-        raise OSError(f"{name} was edited since this process began: it may run the old code")
-    return inspect.getsource(module)
-
-
-def _hash(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _array_hash(array: np.ndarray) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +19,7 @@ from optuna.distributions import (
 )
 
 from llmrec import models
+from llmrec.cache import key_of
 from llmrec.models import Recommender
 
 TABLE = Path(__file__).parents[1] / "search_spaces.yml"
@@ -82,8 +81,7 @@ class SearchSpace:
                     f"{where}: {key}: the default {default!r} is not in {given!r}: widen it"
                 )
             defaults[key] = default
-        text = json.dumps(dict(entry), sort_keys=True)
-        return cls(fixed, free, defaults, hashlib.sha256(text.encode()).hexdigest()[:16])
+        return cls(fixed, free, defaults, key_of(dict(entry))[:16])
 
     def values(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of one trial, sorted: the fixed ones and the drawn ones, rounded."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from llmrec.training import seeded, softmax_loss, train
 from llmrec.vectors import unit_rows
@@ -37,43 +41,20 @@ def clean_words(text: str) -> list[str]:
 
 
 def is_stop_word(word: str) -> bool:
-    """Say whether scikit-learn's list of English stop words has this word.
-
-    It is the list that many pipelines use; among its 318 words are *fire*, *bill* and *nobody*.
-    """
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
+    """Say whether scikit-learn's list of English stop words has this word."""
     return word in ENGLISH_STOP_WORDS
 
 
 class BytePairs:
     """A vocabulary of frequent character sequences, learnt by byte pair encoding.
 
-    It starts from single characters and merges, again and again, the pair of neighbours that is
-    most frequent inside words, until there are ``size`` pieces. No word is unknown: a rare one
-    falls into characters.
-
-    Parameters
-    ----------
-    texts:
-        Cleaned texts to learn from.
-    size:
-        Pieces, the mark between texts and all characters included; fewer come out when the words
-        offer no more pairs.
-
-    Raises
-    ------
-    ValueError
-        When there is no text, or ``size`` leaves no room for the characters.
-
-    Notes
-    -----
-    Sennrich, Haddow and Birch, ACL 2016.
+    From single characters on, the pair of neighbours that is most frequent inside words is merged,
+    again and again, until there are ``size`` pieces, the mark between texts included. No word is
+    unknown: a rare one falls into characters (Sennrich, Haddow and Birch, ACL 2016). ValueError
+    when there is no text, or ``size`` leaves no room for the characters.
     """
 
     def __init__(self, texts: Sequence[Words], size: int = 1024) -> None:
-        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-
         if size <= 2 * len(_ALPHABET) + 1:
             raise ValueError(f"BytePairs: size={size} must be over {2 * len(_ALPHABET) + 1}")
         if not any(texts):
@@ -93,11 +74,11 @@ class BytePairs:
     @property
     def size(self) -> int:
         """How many pieces there are."""
-        return self.tokenizer.get_vocab_size()
+        return int(self.tokenizer.get_vocab_size())
 
     def pieces(self, word: str) -> list[str]:
         """Return the pieces of one word, such as ``["god", "fa", "ther"]``."""
-        return [self._text(code) for code in self.codes(word)]
+        return [self.tokenizer.id_to_token(code).replace(_END, "") for code in self.codes(word)]
 
     def codes(self, word: str) -> list[int]:
         """Return the codes of one word's pieces; code 0 is the mark between texts."""
@@ -114,15 +95,9 @@ class BytePairs:
         text = "".join(self.tokenizer.id_to_token(int(code)) for code in codes if code)
         return text.replace(_END, " ").split()
 
-    def _text(self, code: int) -> str:
-        return self.tokenizer.id_to_token(code).replace(_END, "")
-
 
 class Block(nn.Module):
-    """One layer: every position looks at those before it, then thinks for itself.
-
-    ``x + Attention(norm(x))``, then ``x + MLP(norm(x))``.
-    """
+    """One layer: ``x + Attention(norm(x))``, then ``x + MLP(norm(x))``."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -138,14 +113,12 @@ class Block(nn.Module):
         q, k, v = parts.permute(2, 0, 3, 1, 4)  # each (B, heads, T, d / heads)
         seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(seen.transpose(1, 2).reshape(b, t, d))
-        return x + self.think(self.norm_think(x))
+        out: Tensor = x + self.think(self.norm_think(x))
+        return out
 
 
 class TinyDecoder(nn.Module):
-    """The network: tokens ``(B, T)`` to logits of the next token ``(B, T, V)``.
-
-    One table of token vectors serves at the entrance and at the exit.
-    """
+    """Tokens ``(B, T)`` to logits of the next token ``(B, T, V)``; one table at both ends."""
 
     def __init__(self, size: int, dim: int, layers: int, heads: int, context: int) -> None:
         super().__init__()
@@ -159,77 +132,40 @@ class TinyDecoder(nn.Module):
     def states(self, tokens: Tensor) -> Tensor:
         """Return the last hidden states ``(B, T, d)``."""
         place = torch.arange(tokens.shape[1], device=tokens.device)
-        return self.norm(self.blocks(self.token(tokens) + self.position(place)))
+        states: Tensor = self.norm(self.blocks(self.token(tokens) + self.position(place)))
+        return states
 
     def forward(self, tokens: Tensor) -> Tensor:
         return self.states(tokens) @ self.token.weight.T
 
 
+@dataclass(eq=False, repr=False)
 class TinyLanguageModel:
     """A decoder trained from scratch on short texts, with the next token as its only lesson.
 
-    Parameters
-    ----------
-    vocabulary:
-        Learnt pieces. Two models that share it can be compared word by word.
-    dim, layers, heads:
-        Width and depth; ``dim`` is a multiple of ``heads``.
-    context:
-        Longest text in tokens, its two ends included.
-    epochs, lr, batch_size:
-        Of Adam; a batch counts texts.
-    patience:
-        Epochs without a better validation loss before training stops.
-    seed:
-        The same seed gives the same bits.
-
-    Attributes
-    ----------
-    network_:
-        The trained `TinyDecoder`.
-    losses_:
-        Mean training loss of each epoch, in nats a token.
-    valid_losses_:
-        The same on the validation texts, after each epoch; empty without them.
+    Two models that share a ``vocabulary`` can be compared word by word. ``dim`` is a multiple of
+    ``heads``; ``context`` is the longest text in tokens, its two ends included. Adam takes
+    ``batch_size`` texts a step and stops after ``patience`` epochs without a better validation
+    loss. The same seed gives the same bits. ``losses_`` and ``valid_losses_`` are means of each
+    epoch in nats a token, on training and on validation texts.
     """
 
-    network_: TinyDecoder
-    losses_: list[float]
-    valid_losses_: list[float]
-
-    def __init__(
-        self,
-        vocabulary: BytePairs,
-        dim: int = 128,
-        layers: int = 2,
-        heads: int = 4,
-        context: int = 128,
-        epochs: int = 10,
-        lr: float = 2e-3,
-        batch_size: int = 32,
-        patience: int = 2,
-        seed: int = 0,
-    ) -> None:
-        self.vocabulary = vocabulary
-        self.dim = dim
-        self.layers = layers
-        self.heads = heads
-        self.context = context
-        self.epochs = epochs
-        self.lr = lr
-        self.batch_size = batch_size
-        self.patience = patience
-        self.seed = seed
+    vocabulary: BytePairs
+    dim: int = 128
+    layers: int = 2
+    heads: int = 4
+    context: int = 128
+    epochs: int = 10
+    lr: float = 2e-3
+    batch_size: int = 32
+    patience: int = 2
+    seed: int = 0
+    network_: TinyDecoder = field(init=False)
+    losses_: list[float] = field(init=False)
+    valid_losses_: list[float] = field(init=False)
 
     def fit(self, texts: Sequence[Words], valid: Sequence[Words] = ()) -> TinyLanguageModel:
-        """Minimise ``−log p(next token)`` over the texts; keep the epoch best on ``valid``.
-
-        Raises
-        ------
-        ValueError
-            When there is no text, a text is too long or not clean, or ``heads`` does not divide
-            ``dim``.
-        """
+        """Minimise ``−log p(next token)`` over the texts; keep the epoch best on ``valid``."""
         if not texts:
             raise ValueError("TinyLanguageModel: there is no text to learn from")
         if self.dim % self.heads:
@@ -242,9 +178,8 @@ class TinyLanguageModel:
             return -self.valid_losses_[-1]
 
         with seeded(self.seed) as generator:
-            self.network_ = TinyDecoder(
-                self.vocabulary.size, self.dim, self.layers, self.heads, self.context
-            )
+            shape = (self.dim, self.layers, self.heads, self.context)
+            self.network_ = TinyDecoder(self.vocabulary.size, *shape)
             self.losses_ = train(
                 self.network_,
                 lambda: _batches(rows, self.batch_size, generator),
@@ -261,10 +196,7 @@ class TinyLanguageModel:
     def bits(self, texts: Sequence[Words]) -> list[np.ndarray]:
         """Return the bits of each word after those before it, ``−Σ log₂ p`` over its pieces.
 
-        Returns
-        -------
-        list of float64 arrays ``(n_words + 1,)``; the last entry is the end of the text, so that a
-        sum is the bits of the whole text.
+        One float64 array ``(n_words + 1,)`` a text; the last entry is the end of the text.
         """
         out: list[np.ndarray] = []
         for rows, tokens in self._padded(texts):
@@ -278,10 +210,7 @@ class TinyLanguageModel:
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[Words]) -> np.ndarray:
-        """Return unit rows float32 ``(n, dim)``: the mean of the last states over a text's pieces.
-
-        An empty text gives a zero row.
-        """
+        """Return unit rows float32 ``(n, dim)``: the mean state over a text's pieces, or zero."""
         means = np.zeros((len(texts), self.dim), np.float32)
         done = 0
         for rows, tokens in self._padded(texts):
@@ -312,8 +241,8 @@ class TinyLanguageModel:
         for place, row in enumerate(rows):
             if len(row) > self.context:
                 raise ValueError(
-                    f"text {place} has {len(row)} tokens, its ends included, more than "
-                    f"context={self.context}: shorten it or raise context"
+                    f"text {place} has {len(row)} tokens, more than context={self.context}: "
+                    "shorten it or raise context"
                 )
         return rows
 
@@ -325,31 +254,19 @@ class TinyLanguageModel:
 
     def _mean_loss(self, rows: list[list[int]]) -> float:
         """Mean nats a token, every token of all rows counting the same."""
-        total, tokens = 0.0, 0
+        total = 0.0
         for start in range(0, len(rows), _BATCH):
             batch = rows[start : start + _BATCH]
             n = sum(len(row) - 1 for row in batch)
             total += n * float(_next_token_loss(self.network_, _pad(batch, -1)))
-            tokens += n
-        return total / tokens
+        return total / sum(len(row) - 1 for row in rows)
 
 
 def bits_per_character(bits: Sequence[np.ndarray], texts: Sequence[Words]) -> float:
     """Return ``Σ bits / Σ characters``, with one character for the space after each word.
 
-    The vocabulary cancels out: models with other pieces can be compared on the same texts.
-
-    Parameters
-    ----------
-    bits:
-        One array a text, such as those of `TinyLanguageModel.bits`.
-    texts:
-        The words that the bits are spent on.
-
-    Raises
-    ------
-    ValueError
-        When the texts hold no character.
+    ``bits`` holds an array a text. The vocabulary cancels out: models with other pieces can be
+    compared on the same texts.
 
     Examples
     --------
@@ -357,8 +274,6 @@ def bits_per_character(bits: Sequence[np.ndarray], texts: Sequence[Words]) -> fl
     1.0
     """
     characters = sum(len(word) + 1 for words in texts for word in words)
-    if not characters:
-        raise ValueError("bits_per_character: the texts hold no character")
     return float(sum(array.sum() for array in bits)) / characters
 
 
@@ -372,17 +287,12 @@ def _next_token_loss(network: TinyDecoder, tokens: Tensor) -> Tensor:
 
 def _batches(rows: list[list[int]], size: int, generator: np.random.Generator) -> Iterator[Tensor]:
     """Yield batches in random order, texts of like length together so that little is padding."""
-    order = generator.permutation(len(rows))
-    length = np.array([len(rows[i]) for i in order])
-    order = order[np.argsort(length, kind="stable")]
+    order = sorted(generator.permutation(len(rows)), key=lambda i: len(rows[i]))
     starts = generator.permutation(np.arange(0, len(order), size))
     for start in starts:
         yield _pad([rows[i] for i in order[start : start + size]], -1)
 
 
-def _pad(rows: list[list[int]], fill: Any) -> Tensor:
+def _pad(rows: list[list[int]], fill: int) -> Tensor:
     """Return int64 ``(B, longest)``, short rows filled up at their end."""
-    out = torch.full((len(rows), max(map(len, rows))), fill)
-    for place, row in enumerate(rows):
-        out[place, : len(row)] = torch.tensor(row)
-    return out
+    return pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=fill)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from llmrec.data.dataset import Dataset
@@ -52,3 +53,17 @@ def southern_women() -> Dataset:
     items = pd.DataFrame({"item": numbers, "title": [f"Gathering {n}" for n in numbers]})
     users = pd.DataFrame({"user": range(1, len(names) + 1), "name": names})
     return Dataset("southern-women", interactions, items, users)
+
+
+def swap_marks(x: np.ndarray, rng: np.random.Generator, tries: int = 5000) -> np.ndarray:
+    """Return a random 0/1 table with the row and column sums of ``x``.
+
+    Each try draws two rows and two columns and turns ``[1 0; 0 1]`` there into ``[0 1; 1 0]``.
+    """
+    out = x.copy()
+    for _ in range(tries):
+        a, b = rng.choice(len(x), 2, replace=False)
+        i, j = rng.choice(x.shape[1], 2, replace=False)
+        if out[a, i] == out[b, j] == 1 and out[a, j] == out[b, i] == 0:
+            out[a, [i, j]], out[b, [i, j]] = (0, 1), (1, 0)
+    return out

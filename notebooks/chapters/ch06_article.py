@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor, nn
 
 from llmrec import config
-from llmrec.data import Split
-from llmrec.models.base import Features, Recommender
+from llmrec.data import History, Split
+from llmrec.models.base import Features, Recommender, check
 from llmrec.training import NegativeSampler, bce_loss, minibatches, seeded, train
 
 
@@ -27,6 +29,7 @@ class ArticleNet(nn.Module):
         return self.output(both).squeeze(-1)  # (B,)
 
 
+@dataclass(eq=False, repr=False)
 class ArticleModel(Recommender):
     """The article's program, made to run: binary cross-entropy on logits and sampled negatives.
 
@@ -38,12 +41,10 @@ class ArticleModel(Recommender):
     ----------
     dim:
         Size of either table's vectors.
-    epochs, batch_size, lr:
-        The article's 10, 64 and 0.001, with Adam.
+    epochs, batch_size, lr, seed:
+        See `llmrec.training`; the article's 10, 64 and 0.001.
     negatives:
         Unseen items drawn for each train interaction, anew in each epoch.
-    seed:
-        Of initial tables, order and negatives.
 
     Attributes
     ----------
@@ -64,31 +65,15 @@ class ArticleModel(Recommender):
     them.
     """
 
-    user_effect_: np.ndarray
-    item_effect_: np.ndarray
-    intercept_: float
-    net_: ArticleNet
-    history_: list[float]
-
-    def __init__(
-        self,
-        dim: int = 64,
-        epochs: int = 10,
-        batch_size: int = 64,
-        lr: float = 1e-3,
-        negatives: int = 1,
-        seed: int = 0,
-    ) -> None:
-        self.dim = dim
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.negatives = negatives
-        self.seed = seed
+    dim: int = 64
+    epochs: int = 10
+    batch_size: int = 64
+    lr: float = 1e-3
+    negatives: int = 1
+    seed: int = 0
 
     def _fit(self, split: Split, features: Features) -> None:
-        if self.dim < 1:
-            raise ValueError(f"ArticleModel: dim={self.dim} must be at least 1")
+        check(self.dim >= 1, f"ArticleModel: dim={self.dim} must be at least 1")
         seen = split.matrix("train")
         sampler = NegativeSampler(seen)
         users, items = seen.nonzero()
@@ -124,7 +109,7 @@ class ArticleModel(Recommender):
         effect = self.user_effect_[self._codes(users)] + self.intercept_
         return (effect[:, None] + self.item_effect_).astype(np.float32)
 
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
         """Return the item effects for every history: an unseen user's own part is taken as 0."""
-        rows = self._histories(histories).shape[0]
-        return np.tile((self.item_effect_ + self.intercept_).astype(np.float32), (rows, 1))
+        row = (self.item_effect_ + self.intercept_).astype(np.float32)
+        return np.tile(row, (len(self._checked(histories)), 1))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
+from llmrec.models.base import check
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -50,13 +52,13 @@ class Panel:
 class ConditionalLogit:
     """Learn weights ``w`` from choices: ``P(i | u) = exp⟨w, φ(u, i)⟩ / Σ_j exp⟨w, φ(u, j)⟩``.
 
-    Minimises ``-(1/n) Σ_u (1/|T_u|) Σ_{i ∈ T_u} log P(i | u) + ridge ‖w‖²`` over all n rows of all
-    panels: who chose several things counts once. The loss is convex; with ``ridge`` 0 it has no
+    Minimises ``-(1/n) Σ_u (1/|T_u|) Σ_{i ∈ T_u} log P(i | u) + l2 ‖w‖²`` over all n rows of all
+    panels: who chose several things counts once. The loss is convex; with ``l2`` 0 it has no
     minimum when a feature tells the chosen apart without exception.
 
     Parameters
     ----------
-    ridge : float
+    l2 : float
         At least 0.
 
     Attributes
@@ -66,7 +68,7 @@ class ConditionalLogit:
     Raises
     ------
     ValueError
-        When ``ridge`` is negative, there is no panel, or panels differ in k.
+        When ``l2`` is negative, there is no panel, or panels differ in k.
 
     References
     ----------
@@ -78,20 +80,19 @@ class ConditionalLogit:
 
     >>> marked = np.tile([[[1.0], [0.0]]], (4, 1, 1))
     >>> chosen = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], bool)
-    >>> model = ConditionalLogit(ridge=0).fit([Panel(marked, chosen, np.ones((4, 2), bool))])
+    >>> model = ConditionalLogit(l2=0).fit([Panel(marked, chosen, np.ones((4, 2), bool))])
     >>> model.weights_.round(3)
     array([1.099])
     """
 
     weights_: np.ndarray
 
-    def __init__(self, ridge: float = 0.01) -> None:
-        self.ridge = ridge
+    def __init__(self, l2: float = 0.01) -> None:
+        self.l2 = l2
 
     def fit(self, panels: Sequence[Panel]) -> ConditionalLogit:
         """Learn from all panels together and return the model."""
-        if self.ridge < 0:
-            raise ValueError(f"ridge={self.ridge} must be at least 0")
+        check(self.l2 >= 0, f"l2={self.l2} must be at least 0")
         sizes = {panel.features.shape[2] for panel in panels}
         if len(sizes) != 1:
             raise ValueError(f"panels have {sorted(sizes)} features: give panels of one size")
@@ -106,7 +107,7 @@ class ConditionalLogit:
         ]
 
         def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
-            value, slope = self.ridge * (w @ w), 2 * self.ridge * w
+            value, slope = self.l2 * (w @ w), 2 * self.l2 * w
             for phi, goal, closed in parts:
                 logp = special.log_softmax(phi @ w + closed, axis=1)
                 value -= (goal * np.where(goal > 0, logp, 0)).sum() / n

@@ -46,7 +46,7 @@ class Feed:
         Numbers of the visitors and of the posts of the last days.
     age : (m, c)
         Days since a post was published, at the visit; below 0: not yet, it will not be shown.
-    told : (m, c) bool
+    from_friends : (m, c) bool
         A friend wrote or shared it.
     liked : (n_users, n_posts) bool
         All likes so far.
@@ -61,7 +61,7 @@ class Feed:
     users: np.ndarray
     posts: np.ndarray
     age: np.ndarray
-    told: np.ndarray
+    from_friends: np.ndarray
     liked: np.ndarray
     rng: np.random.Generator
 
@@ -71,7 +71,7 @@ Rank = Callable[[Feed], np.ndarray]
 
 def fresh_first(feed: Feed) -> np.ndarray:
     """Rank the newest posts first, what friends wrote or shared as if it were two days newer."""
-    return 2.0 * feed.told - feed.age
+    return 2.0 * feed.from_friends - feed.age
 
 
 def at_random(feed: Feed) -> np.ndarray:
@@ -148,7 +148,7 @@ def simulate(config: CommunityConfig | None = None, rank: Rank = fresh_first) ->
     within ``window`` days and not looked at before. The post in place r is looked at with chance
     ``(1 + r)^-position_bias``. A post has the utility
 
-    ``taste · ⟨interest, topics⟩ + told · [a friend's] + quality + openness - staleness · age``
+    ``taste · ⟨interest, topics⟩ + friend_bonus · [a friend's] + quality + openness - staleness · age``
 
     and an act happens with chance ``σ((utility - threshold) / noise)``: to view what was looked at,
     then to like, comment on, share what was viewed (a random-utility model).
@@ -170,8 +170,8 @@ def simulate(config: CommunityConfig | None = None, rank: Rank = fresh_first) ->
     world = build_world(config)
     visiting, deciding, ranking = (np.random.default_rng([config.seed, part]) for part in (2, 3, 4))
     author, published = (world.posts[name].to_numpy() for name in ("author", "published"))
-    told = world.network[:, author].toarray()
-    known = np.zeros(told.shape, bool)  # written by, or looked at
+    from_friends = world.network[:, author].toarray()
+    known = np.zeros(from_friends.shape, bool)  # written by, or looked at
     known[author, np.arange(len(author))] = True
     liked = np.zeros_like(known)
     shown, done = [], []
@@ -186,7 +186,7 @@ def simulate(config: CommunityConfig | None = None, rank: Rank = fresh_first) ->
         moment = (START + day * DAY + 3600 * hour[users]).astype(np.int64)
         recent = slice(first, last)
         age = (moment[:, None] - published[recent]) / DAY
-        feed = Feed(users, np.arange(first, last), age, told[users, recent], liked, ranking)
+        feed = Feed(users, np.arange(first, last), age, from_friends[users, recent], liked, ranking)
         score = np.where(
             (age >= 0) & ~known[users, recent], _checked(rank(feed), age.shape), -np.inf
         )
@@ -198,7 +198,9 @@ def simulate(config: CommunityConfig | None = None, rank: Rank = fresh_first) ->
         look = deciding.random((len(users), config.feed))[:, : top.shape[1]]
         seen = there & ((look < (1.0 + place) ** -config.position_bias) | world.bots[who])
         age = np.take_along_axis(age, top, axis=1)
-        acts = _acts(config, world, day // 7, who, item, told[who, item], age, seen, deciding)
+        acts = _acts(
+            config, world, day // 7, who, item, from_friends[who, item], age, seen, deciding
+        )
 
         clock = moment[:, None] + 20 * place
         shown.append(_rows(there, user=who, item=item, timestamp=clock, position=place, seen=seen))
@@ -208,8 +210,8 @@ def simulate(config: CommunityConfig | None = None, rank: Rank = fresh_first) ->
         known[who[seen], item[seen]] = True
         liked[who[acts["liked"]], item[acts["liked"]]] = True
         cells = (who[acts["shared"]], item[acts["shared"]])
-        sharing = sparse.csr_matrix((np.ones(len(cells[0]), bool), cells), told.shape)
-        told[(world.network @ sharing).nonzero()] = True
+        sharing = sparse.csr_matrix((np.ones(len(cells[0]), bool), cells), from_friends.shape)
+        from_friends[(world.network @ sharing).nonzero()] = True
 
     if not sum(map(len, done)):
         raise ValueError("nobody did anything: raise n_users, visits or taste, or lower noise")
@@ -234,14 +236,19 @@ def _acts(
     week: int,
     who: np.ndarray,
     item: np.ndarray,
-    told: np.ndarray,
+    from_friends: np.ndarray,
     age: np.ndarray,
     seen: np.ndarray,
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     """Return who did what with the posts looked at: a mask ``(m, feed)`` an action."""
     match = (world.interests[who[:, :1], week] * world.topics[item]).sum(axis=2)
-    rest = world.openness[who] + config.told * told + world.quality[item] - config.staleness * age
+    rest = (
+        world.openness[who]
+        + config.friend_bonus * from_friends
+        + world.quality[item]
+        - config.staleness * age
+    )
     draws = rng.random((len(ACTIONS), len(who), config.feed))[:, :, : who.shape[1]]
     out: dict[str, np.ndarray] = {}
     for draw, (action, (threshold, share)) in zip(draws, ACTIONS.items(), strict=True):

@@ -50,7 +50,7 @@ class CommunityConfig:
         Posts shown a visit; days after which a post is no longer shown.
     position_bias:
         The post in place r (0, 1, …) is looked at with chance ``(1 + r)^-position_bias``.
-    taste, told, staleness:
+    taste, friend_bonus, staleness:
         Utility of a perfect match, of a friend's having written or shared it, and its loss a day.
     noise:
         Scale of the logistic noise of every decision; 0: no chance in decisions.
@@ -84,20 +84,20 @@ class CommunityConfig:
     window: int = 7
     position_bias: float = 0.7
     taste: float = 6.0
-    told: float = 1.0
+    friend_bonus: float = 1.0
     staleness: float = 0.3
     noise: float = 1.0
 
     def __post_init__(self) -> None:
-        least = {"n_users": 2, "weeks": 4, "posts_a_week": 1, "feed": 1, "window": 1}
-        for name, low in least.items():
+        lowest = {"n_users": 2, "weeks": 4, "posts_a_week": 1, "feed": 1, "window": 1}
+        for name, low in lowest.items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name}={getattr(self, name)}: give at least {low}")
         for name in ("drift", "jumpers", "homophily", "newcomers", "two_topics", "tagged"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} is not a share, 0 to 1")
         others = ("seed", "focus", "friends", "quality", "visits", "activity", "position_bias")
-        for name in (*others, "openness", "taste", "told", "staleness", "noise"):
+        for name in (*others, "openness", "taste", "friend_bonus", "staleness", "noise"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} is negative")
         if not 0 <= self.bots < self.n_users - 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from llmrec import config
-from llmrec.data import Split, sequences
-from llmrec.models.base import Features, Recommender, check_vectors
+from llmrec.data import History, Split, sequences
+from llmrec.models.base import Features, Recommender, check, check_vectors
 from llmrec.training import (
     NegativeSampler,
     bce_loss,
@@ -22,7 +23,7 @@ from llmrec.training import (
     seeded,
     train,
 )
-from llmrec.vectors import unit_rows
+from llmrec.vectors import centred, unit_rows
 
 INPUTS = ("identity", "text-initialised", "text")
 LOSSES = ("ce", "bce")
@@ -104,6 +105,7 @@ class SASRecNet(nn.Module):
         return self.norm(x)
 
 
+@dataclass(eq=False, repr=False)
 class SASRec(Recommender):
     """Read a history in its order and score the next item: ``s(u, i) = ⟨h_u, e_i⟩``.
 
@@ -122,13 +124,10 @@ class SASRec(Recommender):
     loss:
         ``"ce"``: softmax over the whole catalogue; ``"bce"``: the original one, each target against
         one sampled item the user never took.
-    dropout, lr, weight_decay, epochs, batch_size:
-        AdamW's; a batch holds sequences.
-    patience:
-        Epochs without a better recall@10 on ``split.valid`` before training stops; not used when
-        valid is empty.
-    seed:
-        Of initial weights, order, dropout and negatives.
+    dropout:
+        Share of activations hidden at each step.
+    lr, weight_decay, epochs, batch_size, patience, seed:
+        See `llmrec.training`; a batch holds sequences.
 
     Attributes
     ----------
@@ -138,7 +137,7 @@ class SASRec(Recommender):
     net_:
         The trained `SASRecNet`.
     history_, valid_history_:
-        Mean loss, and valid recall@10 where there is one, of each epoch.
+        See `llmrec.training`.
 
     References
     ----------
@@ -157,43 +156,19 @@ class SASRec(Recommender):
     are, as published, and the cold sink to the bottom, where nothing known about them puts them.
     """
 
-    users_: np.ndarray
-    items_: np.ndarray
-    net_: SASRecNet
-    history_: list[float]
-    valid_history_: list[float]
-
-    reads_order = True
-
-    def __init__(
-        self,
-        dim: int = 64,
-        layers: int = 2,
-        heads: int = 2,
-        max_len: int = 50,
-        inputs: str = "identity",
-        loss: str = "ce",
-        dropout: float = 0.3,
-        lr: float = 2e-3,
-        weight_decay: float = 0.0,
-        epochs: int = 10,
-        batch_size: int = 128,
-        patience: int = 3,
-        seed: int = 0,
-    ) -> None:
-        self.dim = dim
-        self.layers = layers
-        self.heads = heads
-        self.max_len = max_len
-        self.inputs = inputs
-        self.loss = loss
-        self.dropout = dropout
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.patience = patience
-        self.seed = seed
+    dim: int = 64
+    layers: int = 2
+    heads: int = 2
+    max_len: int = 50
+    inputs: str = "identity"
+    loss: str = "ce"
+    dropout: float = 0.3
+    lr: float = 2e-3
+    weight_decay: float = 0.0
+    epochs: int = 10
+    batch_size: int = 128
+    patience: int = 3
+    seed: int = 0
 
     def _fit(self, split: Split, features: Features) -> None:
         self._check_params()
@@ -201,14 +176,14 @@ class SASRec(Recommender):
         warm = np.setdiff1d(np.arange(split.n_items), split.cold_items)
         candidates = np.arange(split.n_items) if self.inputs == "identity" else warm
         windows = self._windows(sequences(split.train, split.n_users))
-        if not windows:
-            raise ValueError(
-                f"SASRec.fit: no user of split {split.name!r} has two train interactions, so there"
-                " is no next item to predict"
-            )
+        check(
+            len(windows) > 0,
+            f"SASRec.fit: no user of split {split.name!r} has two train interactions, so there is"
+            " no next item to predict",
+        )
         with seeded(self.seed) as generator:
             self.net_ = self._net(split, features, warm).to(config.device())
-            self.valid_history_ = []
+            self.valid_history_: list[float] = []
             self.history_ = train(
                 self.net_,
                 lambda: self._batches(windows, generator),
@@ -224,43 +199,20 @@ class SASRec(Recommender):
     def score(self, users: np.ndarray) -> np.ndarray:
         return self.users_[self._codes(users)] @ self.items_.T
 
-    def score_sequences(self, histories: Sequence[np.ndarray]) -> np.ndarray:
-        """Return float32 ``(m, n_items)`` scores for histories given as item codes, latest last."""
-        sizes = self.seen_.shape[1]
-        codes = [np.asarray(history, np.int64) for history in histories]
-        for place, history in enumerate(codes):
-            if history.ndim != 1 or (history < 0).any() or (history >= sizes).any():
-                raise ValueError(
-                    f"score_sequences: history {place} must list item codes from 0 to {sizes - 1}"
-                )
-        return self._encode(codes) @ self.items_.T
-
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
-        """Refuse: a matrix says which items were taken, not in which order.
-
-        Raises
-        ------
-        NotImplementedError
-            Always. Use `score_sequences`, or `score` for users of ``split.history``.
-        """
-        self._histories(histories)
-        raise NotImplementedError(
-            "SASRec cannot score users unseen in training by a matrix, which has no order: use"
-            " score_sequences([item codes, latest last, ...])"
-        )
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
+        return self._encode([row.items for row in self._checked(histories)]) @ self.items_.T
 
     def _check_params(self) -> None:
         for name, allowed in (("inputs", INPUTS), ("loss", LOSSES)):
             value = getattr(self, name)
-            if value not in allowed:
-                raise ValueError(f"SASRec: {name}={value!r} must be one of {', '.join(allowed)}")
-        if min(self.dim, self.heads, self.layers, self.max_len) < 1 or self.dim % self.heads:
-            raise ValueError(
-                f"SASRec: dim={self.dim}, heads={self.heads}, layers={self.layers} and max_len="
-                f"{self.max_len} must be at least 1, and heads must divide dim"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"SASRec: dropout={self.dropout} must be in [0, 1)")
+            check(value in allowed, f"SASRec: {name}={value!r} must be one of {', '.join(allowed)}")
+        sizes = (self.dim, self.heads, self.layers, self.max_len)
+        check(
+            min(sizes) >= 1 and self.dim % self.heads == 0,
+            f"SASRec: dim={self.dim}, heads={self.heads}, layers={self.layers} and max_len="
+            f"{self.max_len} must be at least 1, and heads must divide dim",
+        )
+        check(0 <= self.dropout < 1, f"SASRec: dropout={self.dropout} must be in [0, 1)")
 
     def _net(self, split: Split, features: Features, warm: np.ndarray) -> SASRecNet:
         """Return the untrained network."""
@@ -269,7 +221,8 @@ class SASRec(Recommender):
             start = SCALE * torch.randn(split.n_items, self.dim)
         else:
             vectors = check_vectors(features.items, split.n_items, "items", "SASRec")
-            vectors = unit_rows(vectors - vectors[warm].mean(axis=0))
+            taken = np.isin(np.arange(split.n_items), warm)
+            vectors = unit_rows(centred(vectors, warm=taken))
             text = torch.from_numpy(vectors)
             start = torch.from_numpy(SCALE * principal_axes(vectors[warm], self.dim))
         if self.inputs == "text-initialised":

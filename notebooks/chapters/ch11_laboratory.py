@@ -15,12 +15,12 @@ def laboratory(
     texts: Sequence[str],
     n_items: int,
     n_users: int,
-    least: int = 5,
+    min_events: int = 5,
     seed: int = 0,
 ) -> tuple[Dataset, list[str]]:
     """Return the dataset cut to its most taken items with a text, and the texts of those items.
 
-    Of each user and item the last row is kept. Users with fewer than ``least`` of the kept items
+    Of each user and item the last row is kept. Users with fewer than ``min_events`` of the kept items
     are left out; of the others ``n_users`` are drawn at random, all where there are no more.
 
     Parameters
@@ -36,25 +36,25 @@ def laboratory(
     ValueError
         When the texts do not fit the items, or no user has taken enough.
     """
-    said = np.asarray(texts, dtype=object)
-    if said.shape != (dataset.n_items,):
+    given = np.asarray(texts, dtype=object)
+    if given.shape != (dataset.n_items,):
         raise ValueError(
-            f"laboratory: {len(said)} texts for {dataset.n_items} items: give one for each"
+            f"laboratory: {len(given)} texts for {dataset.n_items} items: give one for each"
         )
     pairs = dataset.coded.drop_duplicates(["user", "item"], keep="last")
-    taken = np.bincount(pairs["item"], minlength=dataset.n_items) * (said != "")
+    taken = np.bincount(pairs["item"], minlength=dataset.n_items) * (given != "")
     kept = np.argsort(-taken, kind="stable")[:n_items]
     kept = np.sort(kept[taken[kept] > 0])
     pairs = pairs[pairs["item"].isin(kept)]
     size = pairs["user"].value_counts().sort_index()
-    able = size.index[size >= least].to_numpy()
+    able = size.index[size >= min_events].to_numpy()
     if not len(able):
         raise ValueError(
-            f"laboratory of {dataset.name!r}: no user has taken {least} of the {len(kept)} items"
+            f"laboratory of {dataset.name!r}: no user has taken {min_events} of the {len(kept)} items"
             " that are kept: keep more items or ask for less"
         )
     if len(able) > n_users:
         able = np.random.default_rng(seed).choice(able, n_users, False)
     inside = pairs[pairs["user"].isin(able)].reset_index(drop=True)
-    items = pd.DataFrame({"item": kept, "title": said[kept]})
-    return Dataset(f"{dataset.name}, laboratory", inside, items), said[kept].tolist()
+    items = pd.DataFrame({"item": kept, "title": given[kept]})
+    return Dataset(f"{dataset.name}, laboratory", inside, items), given[kept].tolist()

@@ -5,18 +5,19 @@ can use.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg, sparse
 
 from llmrec.data import Split
-from llmrec.models.base import Features, Recommender, check_vectors
+from llmrec.models.base import Features, FromHistory, check, check_vectors
 from llmrec.models.ease import ease_weights
-from llmrec.models.text_similarity import centred
-from llmrec.vectors import unit_rows
+from llmrec.vectors import centred, unit_rows
 
 
-class SharedMap(Recommender):
+@dataclass(eq=False, repr=False)
+class SharedMap(FromHistory):
     """Score by a bilinear form in text alone: ``s(u, j) = (Σ_{i ∈ u} t̂_i) M t̂_jᵀ``.
 
     With ``B`` the EASE weights between warm items and ``T̂`` their text vectors, centred and of
@@ -32,7 +33,7 @@ class SharedMap(Recommender):
     ----------
     l2:
         λ of EASE, > 0; not used with ``map``.
-    alpha:
+    text_l2:
         α > 0; not used with ``map``.
     map:
         A ``(d, d)`` map from elsewhere, such as another fitted model's ``map_``, instead of a
@@ -59,41 +60,31 @@ class SharedMap(Recommender):
     one encoder for all catalogues that share a map.
     """
 
-    map_: np.ndarray
-    items_: np.ndarray
-
-    def __init__(
-        self, l2: float = 300.0, alpha: float = 100.0, map: np.ndarray | None = None
-    ) -> None:
-        self.l2 = l2
-        self.alpha = alpha
-        self.map = map
+    l2: float = 300.0
+    text_l2: float = 100.0
+    map: np.ndarray | None = None
 
     def _fit(self, split: Split, features: Features) -> None:
         text = check_vectors(features.items, split.n_items, "items", "SharedMap")
         taken = split.matrix("train").getnnz(axis=0) > 0
-        self.items_ = unit_rows(centred(text, taken))
+        self.items_ = unit_rows(centred(text, warm=taken))
         if self.map is None:
-            found = learned_maps(split, features, self.l2, [self.alpha])[0]
+            found = learned_maps(split, features, self.l2, [self.text_l2])[0]
         else:
             found, size = np.asarray(self.map), text.shape[1]
-            if found.shape != (size, size) or not np.isfinite(found).all():
-                raise ValueError(
-                    f"SharedMap: map has shape {found.shape}, expected finite numbers"
-                    f" ({size}, {size}): encode both catalogues with one encoder"
-                )
+            check(
+                found.shape == (size, size) and np.isfinite(found).all(),
+                f"SharedMap: map has shape {found.shape}, expected finite numbers"
+                f" ({size}, {size}): encode both catalogues with one encoder",
+            )
         self.map_ = found.astype(np.float32)
 
-    def score(self, users: np.ndarray) -> np.ndarray:
-        return self.fold_in(self.seen_[self._codes(users)])
-
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
-        read = self._histories(histories) @ self.items_  # (m, d)
-        return np.asarray(read @ self.map_ @ self.items_.T, np.float32)
+    def _from(self, histories: sparse.csr_matrix) -> np.ndarray:
+        return np.asarray(histories @ self.items_ @ self.map_ @ self.items_.T, np.float32)
 
 
 def learned_maps(
-    split: Split, features: Features, l2: float, alphas: Sequence[float]
+    split: Split, features: Features, l2: float, text_l2s: Sequence[float]
 ) -> list[np.ndarray]:
     """Return `SharedMap`'s ``M`` for each α, float64 ``(d, d)``, from one fit of EASE.
 
@@ -105,7 +96,9 @@ def learned_maps(
     taken = x.getnnz(axis=0) > 0
     warm = np.flatnonzero(taken)
     weights = ease_weights(x, l2)[np.ix_(warm, warm)]
-    return bilinear_maps(unit_rows(centred(text, taken))[warm].astype(np.float64), weights, alphas)
+    return bilinear_maps(
+        unit_rows(centred(text, warm=taken))[warm].astype(np.float64), weights, text_l2s
+    )
 
 
 def departure(map: np.ndarray) -> float:
@@ -115,15 +108,15 @@ def departure(map: np.ndarray) -> float:
     trace is 0. ValueError when the map is not square.
     """
     matrix = np.asarray(map, np.float64)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"departure: a map of shape {matrix.shape} is not square")
+    square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]
+    check(square, f"departure: a map of shape {matrix.shape} is not square")
     plain = np.trace(matrix) / len(matrix) * np.eye(len(matrix))
     size = np.linalg.norm(plain)
     return float(np.linalg.norm(matrix - plain) / size) if size else float("inf")
 
 
 def bilinear_maps(
-    text: np.ndarray, weights: np.ndarray, alphas: Sequence[float]
+    text: np.ndarray, weights: np.ndarray, text_l2s: Sequence[float]
 ) -> list[np.ndarray]:
     """Return ``M`` of `SharedMap`, float64 ``(d, d)``, for each α.
 
@@ -133,7 +126,7 @@ def bilinear_maps(
         ``T̂ (n, d)`` of the warm items.
     weights:
         ``B (n, n)``.
-    alphas:
+    text_l2s:
         α > 0; the decomposition is shared.
 
     Raises
@@ -141,13 +134,14 @@ def bilinear_maps(
     ValueError
         When an α is not positive.
     """
-    for alpha in alphas:
-        if not alpha > 0:
-            raise ValueError(f"SharedMap: alpha={alpha} must be positive")
+    for alpha in text_l2s:
+        check(alpha > 0, f"SharedMap: text_l2={alpha} must be positive")
     alike = text @ text.T
     np.fill_diagonal(alike, 0)
     size = np.square(alike).sum()
     scale = float((weights * alike).sum() / size) if size else 0.0
+    # In the axes V of T̂ᵀT̂ = V diag(λ) Vᵀ the map T̂ᵀT̂ M T̂ᵀT̂ + αM only scales each cell of M, by
+    # λ_i λ_j + α: every cell is solved for alone, for all α from one decomposition.
     values, vectors = linalg.eigh(text.T @ text)
     turned = text @ vectors  # (n, d)
     beyond = weights - scale * alike
@@ -155,4 +149,4 @@ def bilinear_maps(
     inner = turned.T @ beyond @ turned
     grams = np.outer(values, values)
     plain = scale * np.eye(text.shape[1])
-    return [plain + vectors @ (inner / (grams + alpha)) @ vectors.T for alpha in alphas]
+    return [plain + vectors @ (inner / (grams + alpha)) @ vectors.T for alpha in text_l2s]

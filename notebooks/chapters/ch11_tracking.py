@@ -12,15 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from llmrec.interest.distinct import checked_rows
-from llmrec.vectors import unit_rows
+from llmrec.vectors import decay, unit_rows
 
 
-def decay_weights(timestamps: ArrayLike, half_life: float, now: float | None = None) -> np.ndarray:
-    """Return what each event still counts, ``2^(-(now - t) / half_life)``, ``(n,)``.
+def decay_weights(
+    timestamps: ArrayLike, half_life_seconds: float, now: float | None = None
+) -> np.ndarray:
+    """Return what each event still counts, ``2^(-(now - t) / half_life_seconds)``, ``(n,)``.
 
-    ``now`` is the latest event where it is not given; ``half_life=inf`` never forgets. Both are in
-    the unit of the timestamps. ValueError when the half-life is not positive, there is no event, or
-    one lies after ``now``.
+    ``now`` is the latest event where it is not given; ``half_life_seconds=inf`` never forgets.
+    ValueError when the half-life is not positive, there is no event, or one lies after ``now``.
     """
     times = np.asarray(timestamps, np.float64)
     if times.ndim != 1 or not len(times):
@@ -29,18 +30,20 @@ def decay_weights(timestamps: ArrayLike, half_life: float, now: float | None = N
     now = latest if now is None else now
     if latest > now:
         raise ValueError(f"an event at {latest:g} lies after now={now:g}")
-    return np.exp2(-(now - times) / _positive("half_life", half_life))
+    return decay(now - times, _positive("half_life_seconds", half_life_seconds))
 
 
-def decayed_interest(vectors: ArrayLike, timestamps: ArrayLike, half_life: float) -> np.ndarray:
+def decayed_interest(
+    vectors: ArrayLike, timestamps: ArrayLike, half_life_seconds: float
+) -> np.ndarray:
     """Return the decayed mean of one user's items, ``Σ w_i x̂_i / Σ w_i``, ``(d,)``.
 
     ``w`` are `decay_weights`. The moment at which one asks cancels out: silence changes how much is
-    known (`DecayedInterest.mass_at`), not what. ``half_life=inf`` is the plain mean of the unit
-    rows. ValueError when lengths differ.
+    known (`DecayedInterest.mass_at`), not what. ``half_life_seconds=inf`` is the plain mean of the
+    unit rows. ValueError when lengths differ.
     """
-    rows = unit_rows(checked_rows(vectors, least=1)).astype(np.float64)
-    weights = decay_weights(_one_each(rows, timestamps), half_life)
+    rows = unit_rows(checked_rows(vectors, min_rows=1)).astype(np.float64)
+    weights = decay_weights(_one_each(rows, timestamps), half_life_seconds)
     return weights @ rows / weights.sum()
 
 
@@ -52,27 +55,27 @@ class DecayedInterest:
 
     Attributes
     ----------
-    half_life:
-        In the unit of the timestamps; ``inf`` never forgets.
+    half_life_seconds:
+        ``inf`` never forgets.
     total, mass, latest:
         ``Σ w_i x̂_i``, ``Σ w_i`` and the latest timestamp, which the weights refer to.
     """
 
-    half_life: float
+    half_life_seconds: float
     total: np.ndarray | float = 0.0
     mass: float = 0.0
     latest: float = -np.inf
 
     def __post_init__(self) -> None:
-        _positive("half_life", self.half_life)
+        _positive("half_life_seconds", self.half_life_seconds)
 
     def add(self, vector: ArrayLike, timestamp: float) -> DecayedInterest:
         """Return the interest after one more event."""
-        row = unit_rows(checked_rows(np.asarray(vector)[None], least=1))[0].astype(np.float64)
+        row = unit_rows(checked_rows(np.asarray(vector)[None], min_rows=1))[0].astype(np.float64)
         if not self.mass:
             return replace(self, total=row, mass=1.0, latest=float(timestamp))
         latest = max(self.latest, float(timestamp))
-        kept, new = decay_weights([self.latest, timestamp], self.half_life, latest)
+        kept, new = decay_weights([self.latest, timestamp], self.half_life_seconds, latest)
         total, mass = kept * self.total + new * row, float(kept * self.mass + new)
         return replace(self, total=total, mass=mass, latest=latest)
 
@@ -87,27 +90,27 @@ class DecayedInterest:
         """Return ``Σ w_i`` at a later moment: how many fresh events the memory is worth."""
         if not self.mass:
             return 0.0
-        return float(decay_weights([self.latest], self.half_life, now)[0] * self.mass)
+        return float(decay_weights([self.latest], self.half_life_seconds, now)[0] * self.mass)
 
 
-def sessions(timestamps: ArrayLike, gap: float) -> np.ndarray:
-    """Return the session of each event ``(n,)``: 0 the earliest, a pause above ``gap`` ends one.
+def sessions(timestamps: ArrayLike, gap_seconds: float) -> np.ndarray:
+    """Return the session of each event ``(n,)``: 0 the earliest, a longer pause ends one.
 
-    Events may stand in any order. ValueError when ``gap`` is not positive.
+    Events may stand in any order. ValueError when ``gap_seconds`` is not positive.
     """
     times = np.asarray(timestamps, np.float64)
     order = np.argsort(times, kind="stable")
     pauses = np.diff(times[order], prepend=times[order][:1])
     labels = np.empty(len(times), np.int64)
-    labels[order] = np.cumsum(pauses > _positive("gap", gap))
+    labels[order] = np.cumsum(pauses > _positive("gap_seconds", gap_seconds))
     return labels
 
 
 def session_interest(
     vectors: ArrayLike,
     timestamps: ArrayLike,
-    gap: float,
-    half_life: float = np.inf,
+    gap_seconds: float,
+    half_life_seconds: float = np.inf,
     weight: float = 0.5,
 ) -> np.ndarray:
     """Return the unit vector that joins the latest session with all earlier ones, ``(d,)``.
@@ -119,17 +122,16 @@ def session_interest(
     Raises
     ------
     ValueError
-        When lengths differ, ``gap`` or ``half_life`` is not positive or ``weight`` is outside
-        0 … 1.
+        When lengths differ, a time is not positive or ``weight`` is outside 0 … 1.
     """
-    rows = checked_rows(vectors, least=1)
+    rows = checked_rows(vectors, min_rows=1)
     times = _one_each(rows, timestamps)
-    labels = sessions(times, gap)
+    labels = sessions(times, gap_seconds)
     now = labels == labels.max()
     short = decayed_interest(rows[now], times[now], np.inf)
     if now.all():
         return _joined(None, short, weight)
-    return _joined(decayed_interest(rows[~now], times[~now], half_life), short, weight)
+    return _joined(decayed_interest(rows[~now], times[~now], half_life_seconds), short, weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,35 +140,35 @@ class SessionInterest:
 
     Attributes
     ----------
-    gap, half_life, weight:
+    gap_seconds, half_life_seconds, weight:
         As in `session_interest`.
     before, everything, session:
         Decayed means of all earlier sessions, of all events, and of the running session.
     """
 
-    gap: float
-    half_life: float = np.inf
+    gap_seconds: float
+    half_life_seconds: float = np.inf
     weight: float = 0.5
     before: DecayedInterest | None = None
     everything: DecayedInterest | None = None
     session: DecayedInterest | None = None
 
     def __post_init__(self) -> None:
-        _positive("gap", self.gap)
-        _positive("half_life", self.half_life)
+        _positive("gap_seconds", self.gap_seconds)
+        _positive("half_life_seconds", self.half_life_seconds)
         _share("weight", self.weight)
 
     def add(self, vector: ArrayLike, timestamp: float) -> SessionInterest:
         """Return the interest after one more event; ValueError when it lies before the last one."""
         before, everything, session = self.before, self.everything, self.session
         if everything is None or session is None:
-            everything, session = DecayedInterest(self.half_life), DecayedInterest(np.inf)
+            everything, session = DecayedInterest(self.half_life_seconds), DecayedInterest(np.inf)
         elif timestamp < everything.latest:
             raise ValueError(
                 f"an event at {timestamp:g} after one at {everything.latest:g}: sessions need the"
                 " order of time"
             )
-        elif timestamp - everything.latest > self.gap:
+        elif timestamp - everything.latest > self.gap_seconds:
             before, session = everything, DecayedInterest(np.inf)
         return replace(
             self,
@@ -201,7 +203,7 @@ def _one_each(rows: np.ndarray, timestamps: ArrayLike) -> np.ndarray:
 
 def _positive(name: str, value: float) -> float:
     if not value > 0:
-        raise ValueError(f"{name}={value} is not positive: it is in the unit of the timestamps")
+        raise ValueError(f"{name}={value} must be positive")
     return value
 
 

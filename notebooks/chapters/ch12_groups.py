@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import stats
 
-from llmrec.evaluation.statistics import PerUser, resampled_means
+from llmrec.evaluation.statistics import PerUser
 
 if TYPE_CHECKING:
     from llmrec.data import Split
@@ -104,7 +105,13 @@ def _labels(split: Split, by: str | ArrayLike) -> np.ndarray:
 def _interval(
     inside: np.ndarray, others: np.ndarray, seed: int, repeats: int, level: float
 ) -> tuple[float, float]:
-    rng = np.random.default_rng(seed)
-    gaps = resampled_means(inside, rng, repeats) - resampled_means(others, rng, repeats)
-    low, high = np.quantile(gaps, [(1 - level) / 2, (1 + level) / 2])
+    """Return the bootstrap interval of the gap, members and others resampled each by themselves."""
+
+    def gap(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
+        return a.mean(axis) - b.mean(axis)
+
+    drawn = stats.bootstrap(
+        (inside, others), gap, n_resamples=repeats, batch=repeats, method="percentile", rng=seed
+    )
+    low, high = np.quantile(drawn.bootstrap_distribution, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -103,7 +103,7 @@ def citeulike_models(
     members: dict[str, Recommender] = {
         "titles": TextKNN(power=3.0),
         "neighbours": ItemKNN(neighbours=500),
-        "bridge": NeighbourBridge(neighbours=500, alpha=1.0),
+        "bridge": NeighbourBridge(neighbours=500, text_l2=1.0),
     }
     out = {**members, "titles and neighbours": _learned(members, tuning, titles)}
     if tags is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from llmrec import config
-from llmrec.data import Split
-from llmrec.models.base import Features, Recommender, check_vectors
+from llmrec.data import History, Split
+from llmrec.models.base import Features, Recommender, check, check_vectors
 from llmrec.training import (
     float_tensor,
     minibatches,
@@ -22,11 +23,12 @@ from llmrec.training import (
     softmax_loss,
     train,
 )
-from llmrec.vectors import unit_rows
+from llmrec.vectors import centred, unit_rows
 
 MAPS = ("linear", "mlp")
 
 
+@dataclass(eq=False, repr=False)
 class AlphaRec(Recommender):
     """Score by the cosine of a user and an item that both come from item text: ``s = cos(u, v)``.
 
@@ -50,13 +52,8 @@ class AlphaRec(Recommender):
         K steps; 0 leaves the graph out.
     temperature:
         τ > 0.
-    lr, weight_decay, epochs, batch_size:
-        AdamW's; a batch holds users, all their interactions with them.
-    patience:
-        Epochs without a better recall@10 on ``split.valid`` before training stops; not used when
-        valid is empty.
-    seed:
-        Of initial weights and order.
+    lr, weight_decay, epochs, batch_size, patience, seed:
+        See `llmrec.training`; a batch holds users, all their interactions with them.
 
     Attributes
     ----------
@@ -65,7 +62,7 @@ class AlphaRec(Recommender):
     map_:
         The trained f.
     history_, valid_history_:
-        Mean loss, and valid recall@10 where there is one, of each epoch.
+        See `llmrec.training`.
 
     References
     ----------
@@ -84,46 +81,27 @@ class AlphaRec(Recommender):
     exactly u. The mean text of an empty history is zero.
     """
 
-    users_: np.ndarray
-    items_: np.ndarray
-    map_: nn.Module
-    history_: list[float]
-    valid_history_: list[float]
-
-    def __init__(
-        self,
-        dim: int = 64,
-        map: str = "linear",
-        layers: int = 2,
-        temperature: float = 0.15,
-        lr: float = 1e-3,
-        weight_decay: float = 0.0,
-        epochs: int = 30,
-        batch_size: int = 256,
-        patience: int = 5,
-        seed: int = 0,
-    ) -> None:
-        self.dim = dim
-        self.map = map
-        self.layers = layers
-        self.temperature = temperature
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.patience = patience
-        self.seed = seed
+    dim: int = 64
+    map: str = "linear"
+    layers: int = 2
+    temperature: float = 0.15
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    epochs: int = 30
+    batch_size: int = 256
+    patience: int = 5
+    seed: int = 0
 
     def _fit(self, split: Split, features: Features) -> None:
-        if self.map not in MAPS or self.dim < 1 or self.layers < 0:
-            raise ValueError(
-                f"AlphaRec: map={self.map!r} must be one of {', '.join(MAPS)}, dim={self.dim} at"
-                f" least 1 and layers={self.layers} at least 0"
-            )
+        check(
+            self.map in MAPS and self.dim >= 1 and self.layers >= 0,
+            f"AlphaRec: map={self.map!r} must be one of {', '.join(MAPS)}, dim={self.dim} at"
+            f" least 1 and layers={self.layers} at least 0",
+        )
         x = split.matrix("train")
         self._degrees = x.getnnz(axis=0)
         text = check_vectors(features.items, split.n_items, "items", "AlphaRec")
-        self._text = unit_rows(text - text[self._degrees > 0].mean(axis=0))
+        self._text = unit_rows(centred(text, warm=self._degrees > 0))
         users = np.flatnonzero(x.getnnz(axis=1))
         warm = torch.from_numpy(np.flatnonzero(self._degrees)).to(config.device())
         with seeded(self.seed) as generator:
@@ -139,7 +117,7 @@ class AlphaRec(Recommender):
                 targets = float_tensor(x[codes].toarray())[:, warm]  # (B, n_warm)
                 return softmax_loss(u @ v.T, targets, self.temperature)
 
-            self.valid_history_ = []
+            self.valid_history_: list[float] = []
             self.history_ = train(
                 self.map_,
                 batches,
@@ -155,12 +133,9 @@ class AlphaRec(Recommender):
     def score(self, users: np.ndarray) -> np.ndarray:
         return self.users_[self._codes(users)] @ self.items_.T
 
-    def fold_in(self, histories: sparse.csr_matrix) -> np.ndarray:
-        """Return scores for u made from each history's text and the trained items' layers.
-
-        Every nonzero entry counts once, whatever its weight.
-        """
-        return self._fold(self._histories(histories)) @ self.items_.T
+    def fold_in(self, histories: Sequence[History]) -> np.ndarray:
+        """Return scores for u made from each history's text and the trained items' layers."""
+        return self._fold(self._matrix(histories)) @ self.items_.T
 
     def _embedder(self, x: sparse.csr_matrix) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Return a function of user and item codes that gives their u and v, with gradients."""

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse
 
 from llmrec.data import Dataset, Split, load, random_split
 from llmrec.encoders import get_encoder
-from llmrec.evaluation import bootstrap, evaluate
+from llmrec.evaluation import bootstrap, evaluate, student
 from llmrec.ledger import Measured
 from llmrec.models.base import Features, Recommender
 from llmrec.text import item_text
@@ -74,7 +74,7 @@ def over_splits(
         model = make(seed).fit(split, features)
         for metric, values in _per_user(model, split, names).items():
             means[metric].append(float(values.mean()))
-    return {metric: _student(np.array(values)) for metric, values in means.items()}
+    return {metric: Measured.of(student(values), "splits") for metric, values in means.items()}
 
 
 class _Leaning(Recommender):
@@ -108,9 +108,3 @@ def _per_user(model: Recommender, split: Split, metrics: Iterable[str]) -> dict[
         else values[f"{name}@{k}"]
         for name, k in asked
     }
-
-
-def _student(means: np.ndarray) -> Measured:
-    half = stats.t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
-    centre = float(means.mean())
-    return Measured(centre, centre - float(half), centre + float(half), len(means), "splits")

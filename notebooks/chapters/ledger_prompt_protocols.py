@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 from chapters.ledger_prompts import nir, tallrec
 from llmrec.evaluation import Estimate, bootstrap
@@ -20,36 +20,30 @@ TALLREC_LORA = LoRA(rank=8, alpha=16, layers=("q_proj", "v_proj"), lr=1e-3, batc
 EPOCHS_OF_SHOTS = {16: 4, 64: 2}  # few examples are seen more often, more of them once
 
 
-def auc(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Return the area under the ROC curve, ties counting half.
+def auc_estimate(
+    scores: np.ndarray, labels: np.ndarray, seed: int = 0, draws: int = 1000
+) -> Estimate:
+    """Return the AUC with its 95 % percentile bootstrap interval over questions.
 
-    ``P(s⁺ > s⁻) + ½ P(s⁺ = s⁻)`` over pairs of a positive and a negative, from average ranks.
+    ``P(s⁺ > s⁻) + ½ P(s⁺ = s⁻)`` over pairs of a positive and a negative. A resample with one kind
+    of label has no AUC and is drawn again.
 
     Raises
     ------
     ValueError
         When only one kind of label is there.
     """
-    truth = np.asarray(labels, bool)
-    n, m = int(truth.sum()), int((~truth).sum())
-    if not n or not m:
-        raise ValueError("auc needs positive and negative labels: all are the same here")
-    ranks = stats.rankdata(scores)
-    return float((ranks[truth].sum() - n * (n + 1) / 2) / (n * m))
-
-
-def auc_estimate(
-    scores: np.ndarray, labels: np.ndarray, seed: int = 0, draws: int = 1000
-) -> Estimate:
-    """Return the AUC with its 95 % percentile bootstrap interval over questions."""
+    if len(np.unique(labels)) < 2:
+        raise ValueError("an AUC needs positive and negative labels: all are the same here")
     generator = np.random.default_rng(seed)
     values: list[float] = []
     while len(values) < draws:
         chosen = generator.integers(0, len(scores), len(scores))
         if 0 < labels[chosen].sum() < len(chosen):
-            values.append(auc(scores[chosen], labels[chosen]))
+            values.append(roc_auc_score(labels[chosen], scores[chosen]))
     low, high = np.quantile(values, [0.025, 0.975])
-    return Estimate(auc(scores, labels), float(low), float(high), len(scores))
+    value = float(roc_auc_score(labels, scores))
+    return Estimate(value, float(low), float(high), len(scores))
 
 
 def tallrec_prompts(questions: pd.DataFrame, kind: str = "movie") -> list[Prompt]:

@@ -68,7 +68,7 @@ def _als_p10() -> dict[str, Measured]:
 
     # Confidence 1 + α log(1 + 1 / ε) with the paper's α = 50 and ε = 0.001.
     confidence = 1 + 50 * np.log(1 + 1 / 0.001)
-    model = ALS(factors=50, regularization=1e-5, alpha=confidence, iterations=60)
+    model = ALS(factors=50, l2=1e-5, confidence=confidence, iterations=60)
     return ranking(model, published_split("citeulike-a-p10"), CITEULIKE)
 
 

@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import sparse
 
 from chapters.ch08_recent_popularity import RecentPopularity
-from llmrec.data import Dataset, cut_split
+from llmrec.data import Dataset, History, cut_split
 
 DAY = 86_400
 
@@ -24,18 +23,18 @@ def split():
 
 
 def test_events_are_halved_every_half_life(split):
-    model = RecentPopularity(half_life=2.0).fit(split)
+    model = RecentPopularity(half_life_days=2.0).fit(split)
     np.testing.assert_allclose(model.popularity_, [8 / 9, 1 / 9, 0], rtol=1e-6)  # 1+1/2+1/2, 1/4
     np.testing.assert_allclose(model.score(np.array([1, 0])), [[8 / 9, 1 / 9, 0]] * 2, rtol=1e-6)
-    folded = model.fold_in(sparse.csr_matrix((1, 3)))
+    folded = model.fold_in([History([])])
     np.testing.assert_allclose(folded, [[8 / 9, 1 / 9, 0]], rtol=1e-6)
 
 
 def test_an_infinite_half_life_counts_events(split):
-    model = RecentPopularity(half_life=np.inf).fit(split)
+    model = RecentPopularity(half_life_days=np.inf).fit(split)
     assert model.popularity_.tolist() == [0.75, 0.25, 0]
 
 
 def test_a_half_life_must_be_positive(split):
-    with pytest.raises(ValueError, match="half_life=0"):
-        RecentPopularity(half_life=0).fit(split)
+    with pytest.raises(ValueError, match="half_life_days=0"):
+        RecentPopularity(half_life_days=0).fit(split)

@@ -19,17 +19,17 @@ def marked(taken, of, pairs=2):
 
 
 def test_without_a_ridge_the_weight_is_the_log_of_the_odds():
-    model = ConditionalLogit(ridge=0).fit([marked(3, 4)])
+    model = ConditionalLogit(l2=0).fit([marked(3, 4)])
     assert model.weights_ == pytest.approx([np.log(3)], abs=1e-5)
     # Of three candidates: e^w / (e^w + 2) = 3/4.
-    assert ConditionalLogit(ridge=0).fit([marked(3, 4, 3)]).weights_ == pytest.approx(
+    assert ConditionalLogit(l2=0).fit([marked(3, 4, 3)]).weights_ == pytest.approx(
         [np.log(6)], abs=1e-5
     )
 
 
 def test_the_ridge_solves_its_own_equation():
     # The slope of -(3/4 ln σ(w) + 1/4 ln σ(-w)) + ridge w² is σ(w) - 3/4 + 2 ridge w.
-    (w,) = ConditionalLogit(ridge=0.1).fit([marked(3, 4)]).weights_
+    (w,) = ConditionalLogit(l2=0.1).fit([marked(3, 4)]).weights_
     assert expit(w) - 0.75 + 0.2 * w == pytest.approx(0, abs=1e-6)
 
 
@@ -74,7 +74,7 @@ def test_what_cannot_be_learned_from_is_refused():
         Panel(np.zeros((1, 2, 1)), ones, np.array([[True, False]]))
     with pytest.raises(ValueError, match=r"must be \(m, c, k\)"):
         Panel(np.zeros((1, 2)), ones, ones)
-    with pytest.raises(ValueError, match="ridge=-1 must be at least 0"):
+    with pytest.raises(ValueError, match="l2=-1 must be at least 0"):
         ConditionalLogit(-1).fit([marked(1, 2)])
     with pytest.raises(ValueError, match=r"panels have \[\] features"):
         ConditionalLogit().fit([])

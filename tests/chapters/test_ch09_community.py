@@ -29,7 +29,7 @@ PURE = replace(
     noise=0,
     openness=0,
     quality=0,
-    told=0,
+    friend_bonus=0,
     staleness=0,
     drift=0,
     jumpers=0,
@@ -150,7 +150,7 @@ def test_likes_tell_more_of_interest_than_views_and_comments_less(small: Communi
 
 def test_friends_and_freshness_count() -> None:
     config = replace(PURE, noise=1.0, position_bias=0.7)
-    told, plain = simulate(replace(config, told=3.0)), simulate(config)
+    social, plain = simulate(replace(config, friend_bonus=3.0)), simulate(config)
 
     def among_friends(community: Community) -> float:
         events, items = community.dataset.interactions, community.dataset.items
@@ -158,7 +158,7 @@ def test_friends_and_freshness_count() -> None:
         author = items["author"].to_numpy()[events["item"]]
         return float(np.mean([pair in ties for pair in zip(events["user"], author, strict=True)]))
 
-    assert among_friends(told) > 1.5 * among_friends(plain)
+    assert among_friends(social) > 1.5 * among_friends(plain)
     stale = simulate(replace(config, staleness=1.0), rank=at_random)
     fresh = simulate(config, rank=at_random)
 
@@ -219,7 +219,7 @@ def test_a_feed_knows_neither_interests_nor_the_future() -> None:
         return fresh_first(feed)
 
     community = simulate(SMALL, rank=rank)
-    assert set(vars(seen[0])) == {"users", "posts", "age", "told", "liked", "rng"}
+    assert set(vars(seen[0])) == {"users", "posts", "age", "from_friends", "liked", "rng"}
     published = community.dataset.items["published"]
     assert all(feed.age.max() < SMALL.window + 1 for feed in seen)
     shown = community.exposures

@@ -5,8 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from chapters.ch10_sasrec import SASRec, SASRecNet, _Loss, principal_axes
-from llmrec.data import sequences
-from llmrec.evaluation import evaluate
+from llmrec.data import History, histories_of
 from llmrec.models import Features
 
 SMALL = {"dim": 8, "layers": 1, "max_len": 6, "epochs": 3, "batch_size": 8, "lr": 0.01, "seed": 3}
@@ -153,7 +152,7 @@ def test_order_is_learned(split_of):
     model = SASRec(**SMALL | {"max_len": 5, "epochs": 60, "dropout": 0.0}).fit(split)
     items, _ = model.recommend(np.arange(12), 1)
     assert items[:, 0].tolist() == [(user + 6) % 12 for user in range(12)]
-    scores = model.score_sequences([np.arange(5), np.arange(5)[::-1], np.array([], int)])
+    scores = model.fold_in([History(np.arange(5)), History(np.arange(5)[::-1]), History([])])
     assert scores[0].argmax() == 5
     assert scores[1].argmax() != 5
     assert not scores[2].any()  # nothing is known
@@ -163,15 +162,10 @@ def test_order_is_learned(split_of):
 
 def test_scores_follow_the_history_and_its_last_max_len_items(planted, features):
     model = SASRec(**SMALL).fit(planted, features)
-    histories = sequences(planted.history, 30)
-    np.testing.assert_allclose(
-        model.score(np.arange(30)), model.score_sequences(histories), rtol=1e-5, atol=1e-5
-    )
-    shortened = [history[-6:] for history in histories]
-    np.testing.assert_array_equal(
-        model.score_sequences(histories), model.score_sequences(shortened)
-    )
-    expected = last(model.net_, [shortened[28].tolist()])[0, -1] @ model.net_.items().T
+    histories = histories_of(planted)
+    shortened = [History(history.items[-6:]) for history in histories]
+    np.testing.assert_array_equal(model.fold_in(histories), model.fold_in(shortened))
+    expected = last(model.net_, [shortened[28].items.tolist()])[0, -1] @ model.net_.items().T
     np.testing.assert_allclose(model.score(np.array([28]))[0], expected.detach(), atol=1e-5)
 
 
@@ -202,15 +196,6 @@ def test_principal_axes_whiten_and_stop_at_the_rank():
     out = rows @ principal_axes(rows, 5)
     np.testing.assert_allclose(out.T @ out / 40, np.diag([1, 1, 1, 0, 0]), atol=1e-4)
     assert abs(np.corrcoef(out[:, 0], rows[:, 0])[0, 1]) > 0.99  # the largest comes first
-
-
-def test_fold_in_refuses_a_matrix_and_names_the_way_out(planted, features):
-    model = SASRec(**SMALL).fit(planted, features)
-    with pytest.raises(NotImplementedError, match=r"no order: use score_sequences"):
-        model.fold_in(planted.matrix("history")[[27]])
-    for bad in ([50], [-1], [[1, 2]]):
-        with pytest.raises(ValueError, match="history 1 must list item codes from 0 to 49"):
-            model.score_sequences([[1, 2], bad])
 
 
 def test_early_stopping_keeps_the_best_epoch(split_of, planted):
@@ -244,10 +229,3 @@ def test_bad_arguments(planted, features, bad, message):
 def test_single_events_are_refused(split_of):
     with pytest.raises(ValueError, match="no user of split 'planted' has two train interactions"):
         SASRec(**SMALL).fit(split_of([(0, 1), (1, 2)], 2, 3))
-
-
-def test_cold_users_are_evaluated_by_the_order_of_their_history(planted):
-    cold = np.intersect1d(planted.cold_users, planted.test_users)
-    result = evaluate(SASRec(**SMALL).fit(planted), planted, metrics=("ndcg",), users=cold)
-    assert len(cold)
-    np.testing.assert_array_equal(result.users, cold)  # fold_in would have refused

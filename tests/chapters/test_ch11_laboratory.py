@@ -17,7 +17,9 @@ def shop():
 
 
 def test_the_most_taken_items_with_a_text_are_kept(shop):
-    lab, texts = laboratory(shop, ["", "bread", "cheese", "dill"], n_items=2, n_users=9, least=1)
+    lab, texts = laboratory(
+        shop, ["", "bread", "cheese", "dill"], n_items=2, n_users=9, min_events=1
+    )
     assert texts == ["bread", "cheese"]
     assert lab.items["title"].tolist() == texts
     assert lab.item_ids.tolist() == [1, 2]  # codes of the dataset
@@ -33,22 +35,22 @@ def test_the_most_taken_items_with_a_text_are_kept(shop):
 
 
 def test_users_with_too_few_items_are_left_out(shop):
-    lab, _ = laboratory(shop, list("abcd"), n_items=3, n_users=9, least=2)
+    lab, _ = laboratory(shop, list("abcd"), n_items=3, n_users=9, min_events=2)
     assert lab.user_ids.tolist() == [0, 1, 2]
 
 
 def test_users_are_drawn_by_the_seed_and_an_item_that_nobody_takes_is_no_item(shop):
-    cut = [laboratory(shop, list("abcd"), 4, 2, least=1, seed=s)[0] for s in (0, 0, 1, 2, 3)]
+    cut = [laboratory(shop, list("abcd"), 4, 2, min_events=1, seed=s)[0] for s in (0, 0, 1, 2, 3)]
     users = [tuple(lab.user_ids) for lab in cut]
     assert users[0] == users[1]
     assert len(set(users)) > 1
     assert all(len(one) == 2 for one in users)
-    assert laboratory(shop, ["a", "", "", ""], 4, 9, least=1)[0].n_items == 1
+    assert laboratory(shop, ["a", "", "", ""], 4, 9, min_events=1)[0].n_items == 1
 
 
 def test_what_cannot_be_cut_is_said(shop):
     with pytest.raises(ValueError, match="3 texts for 4 items"):
         laboratory(shop, list("abc"), 2, 2)
     with pytest.raises(ValueError, match="no user has taken 4 of the 2 items"):
-        laboratory(shop, list("abcd"), 2, 2, least=4)
+        laboratory(shop, list("abcd"), 2, 2, min_events=4)
     assert np.all(shop.item_ids == list("abcd"))

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import sparse
 
 from chapters.ch11_multi_interest import MultiInterest
 from chapters.ch11_tracking import decayed_interest
-from llmrec.interest import interest_vectors
+from llmrec.data import History
+from llmrec.interest import interests
 from llmrec.models import Features, TextSimilarity
 from llmrec.vectors import unit_rows
 
@@ -59,7 +59,7 @@ def test_the_soft_maximum_by_hand(split_of):
 
 def test_an_event_counts_half_after_a_half_life(split_of):
     split = timed(split_of([(0, 0), (0, 1)], 1, 5), 1, 11)
-    model = MultiInterest(half_life=10 * DAY).fit(split, Features(ITEMS))
+    model = MultiInterest(half_life_seconds=10 * DAY).fit(split, Features(ITEMS))
     np.testing.assert_allclose(model.histories_.toarray(), [[0.5, 1, 0, 0, 0]])
     toward = decayed_interest(ITEMS[:2], [1, 11], 10)
     expected = unit_rows(toward[None]) @ ITEMS.T
@@ -80,7 +80,7 @@ def test_decay_shifts_the_shares_of_the_interests(split_of):
 
 def test_the_latest_of_several_events_counts(split_of):
     split = timed(split_of([(0, 0), (0, 0), (0, 1)], 1, 5), 21, 1, 31)
-    model = MultiInterest(half_life=10 * DAY).fit(split, Features(ITEMS))
+    model = MultiInterest(half_life_seconds=10 * DAY).fit(split, Features(ITEMS))
     np.testing.assert_allclose(model.histories_.toarray(), [[0.5, 1, 0, 0, 0]])
 
 
@@ -90,7 +90,9 @@ def test_the_vectors_are_those_of_the_measure(split_of):
     taken = rng.choice(40, 25, replace=False)
     split = split_of([(0, item) for item in taken], 1, 40)
     found = MultiInterest(distance=0.6).fit(split, Features(rows)).score(np.array([0]))[0]
-    vectors = interest_vectors(rows[np.sort(taken)], 0.6)
+    own = rows[np.sort(taken)]
+    labels = interests(own, 0.6)
+    vectors = unit_rows(np.stack([own[labels == k].mean(axis=0) for k in range(labels.max() + 1)]))
     assert len(vectors) > 2
     np.testing.assert_allclose(found, (vectors @ rows.T).max(axis=0), atol=1e-5)
 
@@ -112,20 +114,23 @@ def test_items_without_text_say_nothing(split_of):
     assert not nobody.score(np.array([0])).any()
 
 
-def test_fold_in_takes_weights(split_of):
+def test_fold_in_reads_times_and_without_them_counts_all_alike(split_of):
     split = timed(split_of([(0, 0), (0, 1)], 1, 5), 1, 11)
     model = MultiInterest(0.5, 10 * DAY, temperature=0.2).fit(split, Features(ITEMS))
-    weights = sparse.csr_matrix(np.array([[0.5, 1, 0, 0, 0], [0.5, 1, -3.0, 0, 0]], np.float32))
-    np.testing.assert_allclose(model.fold_in(weights), model.score(np.array([0, 0])), atol=1e-6)
+    times = DAY * np.array([101, 111])  # the age counts back from the user's own latest event
+    folded = model.fold_in([History([0, 1], times), History([0, 1])])
+    np.testing.assert_array_equal(folded[0], model.score(np.array([0]))[0])
+    alike = MultiInterest(0.5, temperature=0.2).fit(split, Features(ITEMS)).score(np.array([0]))
+    np.testing.assert_array_equal(folded[1], alike[0])
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"distance": 0}, "distance=0 and half_life=inf must be positive"),
-        ({"half_life": -1}, "half_life=-1 must be positive"),
+        ({"distance": 0}, "distance=0 and half_life_seconds=inf must be positive"),
+        ({"half_life_seconds": -1}, "half_life_seconds=-1 must be positive"),
         ({"temperature": -1}, "temperature=-1 at least 0"),
-        ({"half_life": 5.0}, r"2 of 2 timestamps are unknown \(0\): use half_life=inf"),
+        ({"half_life_seconds": 5.0}, r"2 of 2 timestamps .* use half_life_seconds=inf"),
     ],
 )
 def test_bad_values_are_named(split_of, options, message):

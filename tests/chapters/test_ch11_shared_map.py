@@ -14,7 +14,7 @@ def warm_part(split, model):
 
 
 def test_no_other_map_has_a_smaller_loss(planted, features):
-    model = SharedMap(l2=5.0, alpha=0.3).fit(planted, features)
+    model = SharedMap(l2=5.0, text_l2=0.3).fit(planted, features)
     text, weights = warm_part(planted, model)
     alike = text @ text.T
     off = ~np.eye(len(text), dtype=bool)
@@ -37,14 +37,14 @@ def test_a_strong_prior_is_plain_reading(planted, features):
     lengths = np.linalg.norm(planted.matrix("history") @ plain.items_, axis=1, keepdims=True)
     identity = SharedMap(map=np.eye(8)).fit(planted, features)
     np.testing.assert_allclose(identity.score(users), plain.score(users) * lengths, atol=1e-5)
-    strong = SharedMap(l2=5.0, alpha=1e9).fit(planted, features)
+    strong = SharedMap(l2=5.0, text_l2=1e9).fit(planted, features)
     scale = strong.map_[0, 0]
     assert scale > 0
     np.testing.assert_allclose(strong.map_, scale * np.eye(8), atol=1e-6)
 
 
 def test_its_own_map_brought_along_gives_the_same_scores(planted, features):
-    own = SharedMap(l2=5.0, alpha=0.3).fit(planted, features)
+    own = SharedMap(l2=5.0, text_l2=0.3).fit(planted, features)
     again = SharedMap(map=own.map_).fit(planted, features)
     users = np.arange(planted.n_users)
     np.testing.assert_array_equal(again.score(users), own.score(users))
@@ -57,7 +57,7 @@ def test_a_map_serves_a_catalogue_it_has_never_seen(split_of):
     rng = np.random.default_rng(0)
     here = rng.normal(size=(40, 8)).astype(np.float32)
     cells = [(u, i) for u in range(30) for i in range(40) if (here[i, 0] > 0) == (u % 2 == 0)]
-    taught = SharedMap(l2=1.0, alpha=0.1).fit(split_of(cells, 30, 40), Features(here))
+    taught = SharedMap(l2=1.0, text_l2=0.1).fit(split_of(cells, 30, 40), Features(here))
     there = rng.normal(size=(60, 8)).astype(np.float32)
     likes = np.flatnonzero(there[:, 0] > 0)
     elsewhere = split_of([(0, i) for i in likes[:3]] + [(1, i) for i in range(60)], 2, 60)
@@ -72,14 +72,14 @@ def test_a_map_serves_a_catalogue_it_has_never_seen(split_of):
 def test_an_item_without_text_says_nothing(planted, features):
     text = features.items.copy()
     text[[0, 48]] = 0
-    model = SharedMap(l2=5.0, alpha=0.3).fit(planted, Features(text))
+    model = SharedMap(l2=5.0, text_l2=0.3).fit(planted, Features(text))
     assert not model.score(np.arange(planted.n_users))[:, [0, 48]].any()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alpha": 0}, "SharedMap: alpha=0 must be positive"),
+        ({"text_l2": 0}, "SharedMap: text_l2=0 must be positive"),
         ({"map": np.eye(3)}, r"map has shape \(3, 3\), expected finite numbers \(8, 8\)"),
         ({"map": np.full((8, 8), np.nan)}, "expected finite numbers"),
     ],
@@ -92,9 +92,9 @@ def test_bad_values_are_named(planted, features, options, message):
 def test_several_strengths_from_one_decomposition(planted, features):
     maps = learned_maps(planted, features, 5.0, [0.3, 1e9])
     for alpha, found in zip([0.3, 1e9], maps, strict=True):
-        own = SharedMap(l2=5.0, alpha=alpha).fit(planted, features).map_
+        own = SharedMap(l2=5.0, text_l2=alpha).fit(planted, features).map_
         np.testing.assert_array_equal(found.astype(np.float32), own)
-    with pytest.raises(ValueError, match="alpha=0 must be positive"):
+    with pytest.raises(ValueError, match="text_l2=0 must be positive"):
         learned_maps(planted, features, 5.0, [1.0, 0])
 
 

@@ -103,7 +103,9 @@ def test_the_long_term_decays_and_the_session_does_not() -> None:
     # Before the session: weights 1/2 and 1; in it: one each.
     long, short = np.array([1, 2]) / 5**0.5, np.array([1, 1]) / 2**0.5
     expected = (long + short) / np.linalg.norm(long + short)
-    np.testing.assert_allclose(session_interest(rows, times, 50, half_life=10), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        session_interest(rows, times, 50, half_life_seconds=10), expected, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
@@ -123,14 +125,14 @@ def test_sessions_event_by_event_equal_the_formula(events, half_life, weight) ->
 def test_bad_input_is_named() -> None:
     one = SessionInterest(10).add([1, 0], 5)
     for call, message in [
-        (lambda: decay_weights([1, 2], 0), "half_life=0 is not positive"),
+        (lambda: decay_weights([1, 2], 0), "half_life_seconds=0 must be positive"),
         (lambda: decay_weights([1, 2], 5, now=1), "an event at 2 lies after now=1"),
         (lambda: decay_weights([], 5), r"shape \(0,\)"),
         (lambda: decayed_interest([[1, 0]], [1, 2], 5), "1 vectors and timestamps of shape"),
-        (lambda: DecayedInterest(-1), "half_life=-1 is not positive"),
+        (lambda: DecayedInterest(-1), "half_life_seconds=-1 must be positive"),
         (lambda: DecayedInterest(1).vector, "no event has been added"),
         (lambda: DecayedInterest(1).add([1, 0], 5).mass_at(4), "lies after now=4"),
-        (lambda: sessions([1], 0), "gap=0 is not positive"),
+        (lambda: sessions([1], 0), "gap_seconds=0 must be positive"),
         (lambda: session_interest([[1, 0]], [1], 5, weight=2), "weight=2 must lie between 0 and 1"),
         (lambda: SessionInterest(5, weight=-1), "weight=-1 must lie"),
         (lambda: SessionInterest(5).vector, "no event has been added"),

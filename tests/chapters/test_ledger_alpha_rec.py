@@ -5,6 +5,7 @@ from scipy import sparse
 from torch.nn import functional as F
 
 from chapters.ledger_alpha_rec import AlphaRec, propagate
+from llmrec.data import History, histories_of
 from llmrec.models import Features
 
 SMALL = {"dim": 6, "epochs": 4, "batch_size": 8, "lr": 0.01, "seed": 3}
@@ -95,14 +96,14 @@ def test_the_loss_is_info_nce_over_warm_items(planted, features):
 def test_folding_in_a_warm_users_history_gives_the_users_own_scores(planted, features):
     model = AlphaRec(map="mlp", layers=3, **SMALL).fit(planted, features)
     warm = np.arange(27)
-    folded = model.fold_in(planted.matrix("train")[warm] * 5)  # weights do not count
+    folded = model.fold_in(histories_of(planted, warm))
     embed = model._embedder(planted.matrix("train"))
     with torch.no_grad():
         u, _ = embed(torch.from_numpy(warm), torch.tensor([0]))
     np.testing.assert_allclose(folded, F.normalize(u).numpy() @ model.items_.T, atol=1e-5)
     cold = np.array([27, 28, 29])
     np.testing.assert_allclose(
-        model.fold_in(planted.matrix("history")[cold]), model.score(cold), atol=1e-6
+        model.fold_in(histories_of(planted, cold)), model.score(cold), atol=1e-6
     )
 
 
@@ -110,10 +111,9 @@ def test_cold_items_are_the_map_alone_and_give_text_but_no_edge(planted, feature
     model = AlphaRec(**SMALL).fit(planted, features)
     text = centred(features)
     np.testing.assert_allclose(model.items_[47:], unit(f(model, text[47:])), atol=1e-5)
-    only_cold = sparse.csr_matrix(np.eye(1, 50, 48, dtype=np.float32))
     expected = unit(f(model, text[[48]])) @ model.items_.T
-    np.testing.assert_allclose(model.fold_in(only_cold), expected, atol=1e-5)
-    empty = model.fold_in(sparse.csr_matrix((1, 50)))
+    np.testing.assert_allclose(model.fold_in([History([48])]), expected, atol=1e-5)
+    empty = model.fold_in([History([])])
     assert not empty.any()
 
 

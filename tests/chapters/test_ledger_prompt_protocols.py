@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
+from scipy.stats import rankdata
 
 from chapters import ledger_prompt_protocols as prompt_protocols
-from chapters.ledger_prompt_protocols import auc, auc_estimate, nir_hit_rate, tallrec_auc
+from chapters.ledger_prompt_protocols import auc_estimate, nir_hit_rate, tallrec_auc
 from llmrec.finetune import LoRA
 from llmrec.language_model import LanguageModel
 
@@ -18,16 +18,19 @@ def own_cache(tmp_path, monkeypatch, request):
     monkeypatch.setenv("LLMREC_DEVICE", "cpu")
 
 
-def test_auc_by_hand_and_against_scikit_learn():
-    assert auc(np.array([1, 2, 3, 2]), np.array([0, 1, 1, 0])) == 0.875  # 3 pairs won, 1 tied
+def test_auc_counts_ties_half_as_average_ranks_do():
+    by_hand = auc_estimate(np.array([1, 2, 3, 2]), np.array([0, 1, 1, 0]), draws=9)
+    assert by_hand.value == 0.875  # 3 pairs won, 1 tied
     rng = np.random.default_rng(0)
-    scores, labels = rng.integers(0, 9, 200), rng.random(200) < 0.3
-    assert auc(scores, labels) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
-    found = auc_estimate(scores, labels)
-    assert found.low < found.value == auc(scores, labels) < found.high
-    assert found == auc_estimate(scores, labels)
+    for ties in (2, 9, 10**6):
+        scores, labels = rng.integers(0, ties, 200), rng.random(200) < 0.3
+        found = auc_estimate(scores, labels, draws=99)
+        won = rankdata(scores)[labels].sum() - labels.sum() * (labels.sum() + 1) / 2
+        assert found.value == pytest.approx(won / (labels.sum() * (~labels).sum()), abs=1e-15)
+        assert found.low < found.value < found.high
+        assert found == auc_estimate(scores, labels, draws=99)
     with pytest.raises(ValueError, match="all are the same"):
-        auc(scores, np.ones(200))
+        auc_estimate(scores, np.ones(200))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The Complete Journey: names made readable, and the dataset's known numbers."""
+"""The Complete Journey: names made readable, known numbers, products joined by title."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from llmrec.data import Dataset, load
-from llmrec.data.loaders.complete_journey import _items, tidy_name
+from llmrec.data.loaders.complete_journey import _items, product_types, tidy_name
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,10 @@ def test_the_known_numbers(journey: Dataset) -> None:
 
 @pytest.mark.component
 def test_products_can_be_chosen_and_the_rest_is_counted(journey: Dataset) -> None:
-    chosen = load("complete-journey", min_item_count=100, departments=["Grocery", "Produce"])
+    chosen = load("complete-journey", min_item_count=100)
     counts = chosen.interactions["item"].value_counts()
     assert counts.min() >= 100
     assert len(counts) == chosen.n_items
-    assert set(chosen.items["department"]) == {"Grocery", "Produce"}
     assert chosen.n_items + chosen.dropped["products not chosen"] == journey.n_items
     rows = chosen.dropped["purchases of products not chosen"]
     assert len(chosen.interactions) + rows == len(journey.interactions)
@@ -89,7 +88,50 @@ def test_products_can_be_chosen_and_the_rest_is_counted(journey: Dataset) -> Non
 
 @pytest.mark.component
 def test_bad_options_are_refused() -> None:
-    with pytest.raises(ValueError, match="no department is named 'Groceries': choose from Autom"):
-        load("complete-journey", departments=["Grocery", "Groceries"])
     with pytest.raises(ValueError, match="min_item_count=-1 is negative"):
         load("complete-journey", min_item_count=-1)
+
+
+@pytest.fixture
+def products():
+    rows = [(7, 1, 10, 1.0), (7, 2, 10, 2.0), (7, 3, 10, 1.0), (8, 1, 20, 1.0), (8, 4, 20, 5.0)]
+    user, item, timestamp, weight = zip(*rows, strict=True)
+    events = pd.DataFrame(
+        {"user": user, "item": item, "timestamp": timestamp, "weight": weight, "action": "bought"}
+    )
+    items = pd.DataFrame(
+        {
+            "item": [1, 2, 3, 4, 5],
+            "title": ["Milk", "Milk", "Bread", "", "Milk"],
+            "brand": ["National", "Private", "National", "National", "Private"],
+        }
+    )
+    return Dataset("shop", events, items)
+
+
+def test_products_of_one_title_become_one_item(products):
+    types = product_types(products, min_users=1)
+    assert types.item_ids.tolist() == ["Bread", "Milk"]
+    assert types.items["brand"].tolist() == ["National", "Private"]  # what most products have
+    rows = types.interactions[["user", "item", "timestamp", "weight"]].to_numpy().tolist()
+    assert rows == [[7, "Milk", 10, 3.0], [7, "Bread", 10, 1.0], [8, "Milk", 20, 1.0]]
+    assert types.dropped == {
+        "lines of titles not kept": 1,
+        "lines joined to another of the basket": 1,
+    }
+
+
+def test_rare_titles_are_left_out_and_counted(products):
+    types = product_types(products, min_users=2)
+    assert types.item_ids.tolist() == ["Milk"]
+    assert types.dropped["lines of titles not kept"] == 2
+
+
+def test_titles_are_counted_up_to_a_moment_and_kept_whole(products):
+    types = product_types(products, min_users=1, before=10)
+    assert types.item_ids.tolist() == ["Bread", "Milk"]
+    late = product_types(products, min_users=1, before=15)
+    assert late.interactions.equals(types.interactions)  # what comes later of them stays
+    assert product_types(products, min_users=2, before=20).item_ids.tolist() == ["Milk"]
+    with pytest.raises(ValueError, match="no title was taken by 2 users"):
+        product_types(products, min_users=2, before=10)

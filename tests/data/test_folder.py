@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from llmrec.data import DataError, Dataset
+from llmrec.data.folder import EARLY
 
-EVENTS = "user,item,timestamp,weight,action\n2,10,100,5,rated\n1,11,200,3,rated\n"
+EVENTS = "user,item,timestamp,weight,action\n2,10,1700000100,5,rated\n1,11,1700000200,3,rated\n"
 ITEMS = "item,title,note\n10,NA,\n11,Élan,x\n"
 
 
@@ -35,7 +36,7 @@ def test_csv_with_all_columns(tmp_path: Path) -> None:
     assert dataset.interactions.to_dict("list") == {
         "user": [2, 1],
         "item": [10, 11],
-        "timestamp": [100, 200],
+        "timestamp": [1700000100, 1700000200],
         "weight": [5.0, 3.0],
         "action": ["rated", "rated"],
     }
@@ -76,9 +77,10 @@ def test_what_is_absent_gets_its_default(tmp_path: Path) -> None:
 
 def test_gaps_are_filled_in_and_counted(tmp_path: Path) -> None:
     dataset = read(
-        tmp_path, "user,item,timestamp,weight,action\n1,10,,,\n1,11,5,2,viewed\n2,11,6,,viewed\n"
+        tmp_path,
+        "user,item,timestamp,weight,action\n1,10,,,\n1,11,1700000005,2,viewed\n2,11,1700000006,,viewed\n",
     )
-    assert dataset.interactions["timestamp"].tolist() == [0, 5, 6]
+    assert dataset.interactions["timestamp"].tolist() == [0, 1700000005, 1700000006]
     assert dataset.interactions["weight"].tolist() == [1.0, 2.0, 1.0]
     assert dataset.interactions["action"].tolist() == ["interacted", "viewed", "viewed"]
     assert dataset.dropped == {
@@ -127,8 +129,8 @@ def test_columns_are_renamed(tmp_path: Path) -> None:
 
 
 def test_items_without_a_row_get_one_and_are_counted(tmp_path: Path) -> None:
-    known = "".join(f"3,10,{time},1,rated\n" for time in range(4))
-    lost = "1,99,300,1,rated\n1,98,300,1,rated\n1,99,301,1,rated\n"
+    known = "".join(f"3,10,{1700000000 + time},1,rated\n" for time in range(4))
+    lost = "1,99,1700000300,1,rated\n1,98,1700000300,1,rated\n1,99,1700000301,1,rated\n"
     dataset = read(tmp_path, EVENTS + known + lost)
     assert dataset.item_ids.tolist() == [10, 11, 98, 99]
     assert dataset.items["title"].tolist() == ["NA", "Élan", "", ""]
@@ -155,9 +157,13 @@ def test_repeated_events_are_counted(tmp_path: Path, drop: bool, left: int, reas
         ("", ITEMS, "interactions.csv is empty: it needs a header"),
         ("user,item\n", ITEMS, "interactions.csv has no rows"),
         (EVENTS, "item,title\n", "items.csv has no rows"),
-        ("user,item\n1,10,7,8\n", ITEMS, "interactions.csv: a row has more cells than the header"),
-        ("user,item\n1,10\n1,2,3\n", ITEMS, "interactions.csv (: a row has|cannot be read)"),
-        ("user,item\n1,10\n1,2,3,4\n", ITEMS, "interactions.csv cannot be read as csv: .*line 3"),
+        ("user,item\n1,10,7,8\n", ITEMS, "interactions.csv, row 1 has more cells than the header"),
+        (
+            "user,item\n1,10\n1,2,3\n",
+            ITEMS,
+            "interactions.csv, row 2 has more cells than the header",
+        ),
+        ("user,item\n1,10\n1,2,3,4\n", ITEMS, "interactions.csv, row 2 has more cells"),
         ("who,item\n1,10\n", ITEMS, "interactions.csv has no column 'user' .it has who, item"),
         ("user,item\n1,10\n,11\n", ITEMS, "interactions.csv, column 'user', row 2: no user id"),
         ("user,item\n1,10\n2,\n", ITEMS, "interactions.csv, column 'item', row 2: no item id"),
@@ -191,10 +197,10 @@ def test_a_users_file_is_checked_too(tmp_path: Path) -> None:
 
 
 def test_fractions_of_a_second_are_cut_off(tmp_path: Path) -> None:
-    events = pd.DataFrame({"user": [1, 1], "item": [10, 11], "timestamp": [1.5, 3.0]})
+    events = pd.DataFrame({"user": [1, 1], "item": [10, 11], "timestamp": [1.7e9 + 0.5, 1.7e9 + 3]})
     write(tmp_path, interactions=events, items=ITEMS)
     dataset = Dataset.from_folder(tmp_path)
-    assert dataset.interactions["timestamp"].tolist() == [1, 3]
+    assert dataset.interactions["timestamp"].tolist() == [1700000000, 1700000003]
     assert dataset.dropped == {"fractions of a second cut off": 1}
     write(tmp_path, interactions=events.assign(timestamp=np.inf))
     with pytest.raises(DataError, match=r"interactions\.parquet, .*row 1.*: not a moment"):
@@ -244,14 +250,127 @@ def test_common_names_of_columns_are_understood_and_said(tmp_path: Path) -> None
     }
 
 
-def test_a_name_that_does_not_fit_or_is_not_the_only_one_is_left(tmp_path: Path) -> None:
-    dataset = read(tmp_path, "user,item,rating,time\n1,10,PG-13,noon\n")
-    assert dataset.interactions[["timestamp", "weight"]].iloc[0].tolist() == [0, 1.0]
+def test_of_two_names_the_one_that_can_be_read_is_taken_or_neither(tmp_path: Path) -> None:
+    dataset = read(tmp_path, "user,item,date,time\n1,10,2017-07-14,noon\n")
+    assert dataset.interactions["timestamp"].tolist() == [1499990400]
     dataset = read(tmp_path, "user,item,rating,count\n1,10,4,2\n")
     assert dataset.interactions["weight"].tolist() == [1.0]
     assert dataset.interactions["count"].tolist() == ["2"]
+    reason = (
+        "cells of 'weight' that 'rating' and 'count' of interactions.csv could both be: not read"
+    )
+    assert dataset.dropped == {reason: 1}
     dataset = read(tmp_path, "user,item,rating,weight\n1,10,4,2\n")
     assert dataset.interactions["weight"].tolist() == [2.0]
+
+
+def test_our_own_names_are_known_in_other_letters_and_with_blanks(tmp_path: Path) -> None:
+    events = "User, ITEM,TIMESTAMP,Weight ,Action,date\n1, 10,1700000000,2,viewed,yesterday\n"
+    dataset = read(tmp_path, events, "Item,Name, Title\n10,Ann,1984\n")
+    assert dataset.interactions.iloc[0, :5].tolist() == [1, 10, 1700000000, 2.0, "viewed"]
+    assert dataset.items["title"].tolist() == ["1984"]
+    assert {
+        "cells of 'timestamp' read from column 'TIMESTAMP' of interactions.csv": 1,
+        "cells of 'item' of interactions.csv with blanks around an id": 1,
+        "titles read from column ' Title'": 1,
+    }.items() <= dataset.dropped.items()
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "match"),
+    [
+        ("date", ["2017-07-14", "14/07/2017"], "column 'date', row 2: neither seconds nor an ISO"),
+        ("rating", ["4", "n/a", "5"], "column 'rating', row 2: not a number: fix or empty it"),
+        ("timestamp", ["now"], "column 'timestamp', row 1: neither seconds"),
+        ("timestamp", ["2017-07-14", "today"], "column 'timestamp', row 2: neither seconds"),
+        ("timestamp", ["9999-12-31", "2017-07-14"], "row 1: after the year 2200"),
+        ("timestamp", ["2017-07-14", "0001-01-01"], "row 2: negative"),
+        ("timestamp", ["20170714", "20161231"], "numbers such as 20170714 are dates, not seconds"),
+        ("timestamp", ["20170714024000"], "20170714024000 are dates, not seconds since 1970"),
+        ("timestamp", ["2017", "1999"], "2017 are years, not seconds"),
+        ("timestamp", ["42930.11", "42931.5"], "42930.11 are a spreadsheet's days, not seconds"),
+        ("timestamp", ["1700000000", "1700000001", "1700000000123"], "row 3: in another unit"),
+        ("timestamp", ["1700000000", "1700000001123", "1700000000123"], "row 1: in another unit"),
+    ],
+)
+def test_times_and_weights_that_would_be_silently_wrong(tmp_path, column, cells, match) -> None:
+    rows = "".join(f"1,{10 + n % 2},{cell}\n" for n, cell in enumerate(cells))
+    with pytest.raises(DataError, match=match) as caught:
+        read(tmp_path, f"user,item,{column}\n{rows}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cells", "match"),
+    [
+        ([True, True], "column 'timestamp', row 1 .*: neither seconds"),
+        (np.array(["0001-01-01", "2017-07-14"], "datetime64[s]"), "row 1: negative"),
+        ([2017.0, 2018.0], "2017.0 are years"),
+        ([20170714, 20170715], "20170714 are dates"),
+    ],
+)
+def test_parquet_times_that_would_be_silently_wrong(tmp_path, cells, match) -> None:
+    events = pd.DataFrame({"user": [1, 2], "item": [10, 11], "timestamp": cells})
+    with pytest.raises(DataError, match=match):
+        Dataset.from_folder(write(tmp_path, interactions=events, items=ITEMS))
+
+
+def test_times_before_1990_are_kept_and_counted(tmp_path: Path) -> None:
+    dataset = read(tmp_path, "user,item,timestamp\n1,10,1\n1,11,2\n1,10,3\n")
+    assert dataset.interactions["timestamp"].tolist() == [1, 2, 3]  # steps are an order, too
+    assert dataset.dropped == {EARLY: 3}
+
+
+@pytest.mark.parametrize(
+    ("events", "options", "match"),
+    [
+        ("user,item,item\n1,10,11\n", {}, "interactions.csv has two columns named 'item': rename"),
+        ('user,item,note\n1,10,"a\n1,11,"b\n', {}, "interactions.csv, line 3: ',' expected"),
+        ('user,item,note\n1,10,"a\n1,11,b\n', {}, "interactions.csv, line 3: unexpected end"),
+        (
+            "user,item,id\n1,10,11\n",
+            {"columns": {"id": "item"}},
+            "interactions.csv has two columns named 'item': let columns= name one alone",
+        ),
+        (
+            "user,a,b\n1,10,11\n",
+            {"columns": {"a": "item", "b": "item"}},
+            "interactions.csv has two columns named 'item'",
+        ),
+    ],
+)
+def test_rows_and_columns_that_would_be_lost_in_silence(tmp_path, events, options, match) -> None:
+    with pytest.raises(DataError, match=match):
+        read(tmp_path, events, **options)
+
+
+def test_a_row_inside_quotes_is_counted(tmp_path: Path) -> None:
+    items = 'item,title,note\n10,A,"two\nlines"\n11,"B,\n12,C,",x\n'
+    dataset = read(tmp_path, items=items)
+    assert dataset.dropped == {"rows of items.csv with a row inside quotes: a stray quote?": 1}
+
+
+@pytest.mark.parametrize("other", ["a ", " a", "a\u00a0"])
+def test_ids_that_differ_by_blanks_alone_are_refused(tmp_path: Path, other: str) -> None:
+    match = r"interactions\.csv, column 'user', row 2: differs from another id by blanks alone"
+    with pytest.raises(DataError, match=match):
+        read(tmp_path, f"user,item\na,10\n{other},11\n")
+
+
+def test_ids_are_never_merged_nor_empty(tmp_path: Path) -> None:
+    dataset = read(tmp_path, "user,item\n12,10\n1\u0662,11\n")  # an Arabic-Indic 2
+    assert dataset.user_ids.tolist() == ["12", "1\u0662"]
+    with pytest.raises(DataError, match="column 'user', row 2: no user id"):
+        read(tmp_path, "user,item\n1,10\n \t,11\n")
+    lists = pd.DataFrame({"user": [[1], [2]], "item": [10, 11]})
+    (tmp_path / "interactions.csv").unlink()
+    with pytest.raises(DataError, match=r"interactions\.parquet, column 'user': ids are mixed"):
+        Dataset.from_folder(write(tmp_path, interactions=lists))
+    narrow = pd.DataFrame({"user": [1, 2, 3], "item": [10, 11, 266]})  # 266 is 10 in eight bits
+    table = pd.DataFrame({"item": np.array([10, 11], np.int8), "title": ["A", "B"]})
+    (tmp_path / "items.csv").unlink()
+    write(tmp_path, interactions=narrow, items=table)
+    assert Dataset.from_folder(tmp_path).item_ids.tolist() == [10, 11, 266]
 
 
 def test_without_titles_the_first_words_stand_in(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from llmrec.data import DataError, Dataset, load
-from llmrec.data.loaders.ml_latest_small import film_tags, read
+from llmrec.data.loaders import read_columns
 from llmrec.text import behaviour_text, item_text
 
 
@@ -34,14 +34,6 @@ def test_the_published_counts(films: Dataset) -> None:
 
 
 @pytest.mark.mirror
-def test_the_published_tags(films: Dataset) -> None:
-    tags = film_tags()
-    assert len(tags) == 3_683
-    assert tags["user"].nunique() == 58
-    assert tags["item"].isin(films.item_ids).all()
-
-
-@pytest.mark.mirror
 def test_titles_and_both_templates(films: Dataset) -> None:
     items = films.items
     assert items["title"].iloc[0] == "Toy Story"
@@ -57,5 +49,5 @@ def test_a_missing_column(tmp_path: Path) -> None:
     path = tmp_path / "movies.csv"
     path.write_text("movieId,name\n1,NA\n")
     with pytest.raises(DataError, match=r"movies\.csv has no column 'title'"):
-        read(path, ("movieId", "title"))
-    assert read(path, ("name",))["name"].tolist() == ["NA"]
+        read_columns(path, ("movieId", "title"))
+    assert read_columns(path, ("name",))["name"].tolist() == ["NA"]

@@ -69,7 +69,11 @@ def test_shares_are_rounded_half_up() -> None:
     assert len(time_split(data, test=0.25).test) == 3  # 2.5
     assert len(random_split(data, test=0.15).test) == 2  # 1.5
     assert len(random_split(data, test=0.14).test) == 1
-    assert len(cold_item_split(data, share=0.35).test) == 4  # 3.5, and 0.35 * 10 is 3.4999…
+    assert len(cold_item_split(data, share=0.35).test) == 4  # 3.5
+    assert 0.29 * 50 < 14.5  # in floating point: the half is rounded up all the same
+    data = dataset([(0, i, i + 1) for i in range(50)])
+    assert len(cold_item_split(data, share=0.29).test) == 15
+    assert len(random_split(data, test=0.29).test) == 15
 
 
 def test_random_split_takes_its_share_of_each_user_and_leaves_one() -> None:

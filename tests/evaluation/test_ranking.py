@@ -45,8 +45,8 @@ class Table:
         return self.scores[users]
 
     def fold_in(self, histories):
-        self.folded.append(histories.toarray())
-        return -np.tile(np.arange(histories.shape[1], dtype=np.float32), (histories.shape[0], 1))
+        self.folded += [history.items.tolist() for history in histories]
+        return -np.tile(np.arange(self.scores.shape[1], dtype=np.float32), (len(histories), 1))
 
 
 def test_hand_computed_case():
@@ -133,7 +133,7 @@ def test_cold_users_are_folded_in_and_users_without_any_history_are_scored():
     model = Table([[0, 1, 2, 3]] * 3)
     result = evaluate(model, split, ks=(2,), metrics=("mrr",))
     assert model.scored == [0, 2]
-    np.testing.assert_array_equal(np.concatenate(model.folded), [[1, 0, 0, 0]])
+    assert model.folded == [[0]]
     # User 0: candidates 3, 2, 1. User 1, folded in: 1, 2, 3 (0 seen). User 2: 3 first.
     assert result.values["mrr@2"].tolist() == [0, 0.5, 1]
 
@@ -144,6 +144,27 @@ def test_valid_part_and_a_choice_of_users():
     result = evaluate(model, split, ks=(1,), metrics=("hit",), users=[1, 0, 1], part="valid")
     assert result.users.tolist() == [0, 1]
     assert result.values["hit@1"].tolist() == [1, 1]
+
+
+# User 0 has items 0, 1 and takes 0 again and 2, twice; user 1 takes 1 again; user 2 is new.
+AGAIN = {"train": [(0, 0), (0, 1), (1, 1)], "test": [(0, 0), (0, 2), (0, 2), (1, 1), (2, 3)]}
+
+
+def test_repeats_are_candidates_and_targets():
+    split = make_split(3, 4, **AGAIN)
+    model = Table([[4, 3, 2, 1], [1, 1, 0, 0], [0, 0, 0, 0]])
+    found = evaluate(model, split, (1, 2, 3, 4), ("recall", "hit", "ndcg"), repeats=True)
+    assert found.users.tolist() == [0, 1, 2]
+    # User 0 wants ranks 1 and 3; user 1 ties for rank 1 with one other; user 2 with three others.
+    np.testing.assert_allclose(found.per_user("recall@1"), [1 / 2, 1 / 2, 1 / 4])
+    np.testing.assert_allclose(found.per_user("recall@2"), [1 / 2, 1, 2 / 4])
+    np.testing.assert_allclose(found.per_user("recall@4"), [1, 1, 1])
+    np.testing.assert_allclose(found.per_user("hit@1"), [1, 1 / 2, 1 / 4])
+    assert found.per_user("ndcg@3")[0] == pytest.approx((1 + 1 / 2) / (1 + 1 / np.log2(3)))
+    assert evaluate(model, split, (1,), ("hit",)).users.tolist() == [0, 2]  # 1 takes nothing new
+    some = evaluate(model, split, (1,), ("hit",), users=[0], items=[1, 2], repeats=True)
+    assert some.per_user("hit@1").tolist() == [0.0]  # of 1 and 2, 1 stands first and 2 is taken
+    assert model.folded == []
 
 
 def evaluation(values=(0.0, 1.0, 0.5), users=(2, 5, 9)):
@@ -184,6 +205,13 @@ def test_slices_by_hand():
         "medium": [3, 4, 5],
         "long": [0, 1, 2],
     }
+
+
+def test_the_hot_fifth_is_rounded_up():
+    train = [(user, item) for item in range(1, 7) for user in range(item)]  # six warm items
+    groups = slices(make_split(7, 7, train, test=[(0, 0)]))
+    assert groups.items["hot"].tolist() == [5, 6]  # of 1.2
+    assert groups.items["warm"].tolist() == [1, 2, 3, 4]
 
 
 def test_slices_cover_every_test_user_and_item_once():
@@ -264,7 +292,7 @@ class Inner(Table):
         return self.users[users] @ self.items.T
 
     def fold_in(self, histories):
-        return self.score(np.arange(histories.shape[0]))
+        return self.score(np.arange(len(histories)))
 
 
 def test_memory_is_bounded_whatever_the_number_of_users(monkeypatch):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from llmrec.evaluation import Evaluation, compare, compare_seeds, crossed_bootstrap, variance
+from llmrec.evaluation import Evaluation, compare, compare_seeds
 
 
 def runs(table, users=None):
@@ -87,32 +87,28 @@ def simulate(rng, n_runs, n_users, by_run, by_user, noise):
 
 
 @pytest.mark.parametrize(
-    ("by_run", "by_user", "noise", "users_only", "crossed"),
+    ("by_run", "by_user", "noise", "users_only"),
     [
-        (0.3, 0.1, 0.3, (0.0, 0.4), (0.7, 0.9)),  # seeds dominate
-        (0.1, 0.3, 1.0, (0.6, 0.88), (0.9, 1.0)),  # both count
-        (0.0, 1.0, 0.3, (0.9, 0.99), (0.88, 0.99)),  # seeds do nothing
-        (0.0, 0.0, 1.0, (0.9, 0.99), (0.98, 1.0)),  # only noise
+        (0.3, 0.1, 0.3, (0.0, 0.4)),  # seeds dominate
+        (0.1, 0.3, 1.0, (0.6, 0.88)),  # both count
+        (0.0, 1.0, 0.3, (0.9, 0.99)),  # seeds do nothing
+        (0.0, 0.0, 1.0, (0.9, 0.99)),  # only noise
     ],
 )
-def test_two_source_intervals_cover_where_users_alone_do_not(
-    by_run, by_user, noise, users_only, crossed
-):
+def test_two_source_intervals_cover_where_users_alone_do_not(by_run, by_user, noise, users_only):
     """300 studies of 5 runs and 80 users without a true difference.
 
     The two-source interval covers 0 in 95 % (within four standard errors; more when a variance
     that is 0 is estimated above it). Users alone, averaged over the runs, cover as rarely as the
-    runs vary much; and the crossed bootstrap is too narrow or too wide in turn.
+    runs vary much.
     """
     rng, zero = np.random.default_rng(0), np.zeros((5, 80))
-    hits, rejected = np.zeros(3), 0
+    hits, rejected = np.zeros(2), 0
     for seed in range(300):
         table = simulate(rng, 5, 80, by_run, by_user, noise)
         both = differences(table)
         users = compare(runs([table.mean(axis=0)])[0], runs(zero)[0], "x", seed, 200)
-        cells = np.indices(table.shape).reshape(2, -1)
-        pigeonhole = crossed_bootstrap(table.ravel(), *cells, repeats=200)
-        hits += [each.low <= 0 <= each.high for each in (both, users, pigeonhole)]
+        hits += [each.low <= 0 <= each.high for each in (both, users)]
         rejected += both.p <= 0.05
     covered = hits / 300
     assert 0.95 - 4 * np.sqrt(0.05 * 0.95 / 300) <= covered[0] <= 1
@@ -120,29 +116,6 @@ def test_two_source_intervals_cover_where_users_alone_do_not(
         assert covered[0] <= 0.99
     assert rejected == 300 - hits[0]
     assert users_only[0] <= covered[1] <= users_only[1]
-    assert crossed[0] <= covered[2] <= crossed[1]
-
-
-@pytest.mark.parametrize(("level", "bounds"), [(0.9, (0, 5)), (0.8, (0.5, 3.5)), (0.4, (1, 3))])
-def test_crossed_bootstrap_quantiles_are_those_of_all_resamples(level, bounds):
-    """Rows of a 2 x 2 table come up as 00, 01, 11 with chances ¼, ½, ¼, and so do columns: the
-    means 0, ½, 1, 2, 3, 3½, 5 have chances 1, 2, 3, 5, 2, 2, 1 of 16."""
-    d, run, user = [0.0, 1, 2, 5], [0, 0, 1, 1], [7, 9, 7, 9]
-    estimate = crossed_bootstrap(d, run, user, repeats=20_000, level=level)
-    assert estimate.value == 2
-    assert (estimate.low, estimate.high) == bounds
-    assert estimate.n == 2
-
-
-def test_crossed_bootstrap_depends_on_the_seed_only(monkeypatch):
-    table = np.random.default_rng(0).normal(size=(4, 30))
-    cells = (table.ravel(), *np.indices(table.shape).reshape(2, -1))
-    one = crossed_bootstrap(*cells, seed=3)
-    assert one == crossed_bootstrap(*cells, seed=3)
-    assert one != crossed_bootstrap(*cells, seed=4)
-    monkeypatch.setattr(variance, "CELLS", 300)  # in many small pieces: another draw, same law
-    pieces = crossed_bootstrap(*cells, seed=3)
-    assert pieces.high - pieces.low == pytest.approx(one.high - one.low, rel=0.15)
 
 
 def test_no_difference_and_a_constant_one():
@@ -167,9 +140,6 @@ ONE, TWO = runs([[1.0, 2]]), runs([[1.0, 2], [3, 4]])
         ),
         (lambda: differences([[1.0, np.nan], [1, 2]]), "x holds NaN: slice the runs"),
         (lambda: differences([[1.0, 2], [1, 3]], level=95), "level=95 must lie between 0 and 1"),
-        (lambda: crossed_bootstrap([1, 2], [0, 0], [5, 5]), "user 5 comes twice in run 0"),
-        (lambda: crossed_bootstrap([1, 2], [0], [5, 5]), "must be one-dimensional, of one length"),
-        (lambda: crossed_bootstrap([], [], []), "not empty"),
     ],
 )
 def test_bad_input(call, message):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from experiment.worlds import Judge, Placed, bare_run, new_items, taste_world
 
+from llmrec.data import histories_of
 from llmrec.evaluation import Comparison, Evaluation, bootstrap, compare, compare_seeds
 from llmrec.experiment import Arm, Contrast, Experiment
 from llmrec.experiment.measuring import OneList
@@ -182,4 +183,4 @@ def test_the_one_list_is_the_mean_over_the_users_of_train(split_of):
     one = OneList(GivenScores(scores).fit(split)).fit(split)
     expected = np.tile(scores[[0, 1, 3]].mean(axis=0), (2, 1))
     assert one.score(np.array([2, 4])) == pytest.approx(expected, abs=1e-6)
-    assert one.fold_in(split.matrix("history")[:2]) == pytest.approx(expected, abs=1e-6)
+    assert one.fold_in(histories_of(split, [0, 1])) == pytest.approx(expected, abs=1e-6)

@@ -219,7 +219,7 @@ def test_every_arm_gets_the_same_number_of_trials(split_of):
 
 def test_a_search_space_is_searched_on_validation(personal):
     rehearsal = new_items(*personal, 8, valid=0.1)
-    space = {"l2": {"low": 1.0, "high": 1000.0, "log": True}, "alpha": [1.0, 3.0, 10.0]}
+    space = {"l2": {"low": 1.0, "high": 1000.0, "log": True}, "text_l2": [1.0, 3.0, 10.0]}
     arms = [*line_up()[:2], Arm("bridge", Bridge, reading="text", space=space, controls=())]
     experiment = Experiment([], arms, [rehearsal])
     with pytest.raises(ValueError, match="needs a budget"):

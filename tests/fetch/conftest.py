@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from llmrec import config, fetch
-from llmrec.fetch import sources, store, transfer
+from llmrec.fetch import sources, store
 
 FILES = {"a.txt": b"first member\n", "sub/b.bin": bytes(range(256)) * 8}
 OTHER = {**FILES, "a.txt": b"other bytes!\n"}  # of the same size
@@ -69,7 +69,6 @@ class Place:
                 "package": "tiny-source",
                 "version": "1.0",
                 "sha256": digest(self.wheel.read_bytes()),
-                "size": self.wheel.stat().st_size,
                 "folder": "tiny_source",
             },
             "members": self.members(),
@@ -137,7 +136,7 @@ def no_pip(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("pip was started")
 
-    monkeypatch.setattr(transfer.subprocess, "Popen", refuse)
+    monkeypatch.setattr(store.subprocess, "run", refuse)
 
 
 @pytest.fixture

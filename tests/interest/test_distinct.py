@@ -1,18 +1,11 @@
-"""Counts of interests, and what their null models keep and break."""
+"""Distances below which items belong together, and counts of interests."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from llmrec.interest import (
-    distinct_interests,
-    focused_choices,
-    interest_distance,
-    interest_vectors,
-    interests,
-    shuffled_choices,
-)
+from llmrec.interest import distinct_interests, interest_distance, interests
 
 
 def at(*degrees: float) -> np.ndarray:
@@ -49,73 +42,12 @@ def test_equal_sizes_keep_the_order_of_their_first_item() -> None:
     assert interests(at(90, 0, 91, 1), 0.01).tolist() == [0, 1, 0, 1]
 
 
-def test_interest_vectors_are_the_means_of_the_groups() -> None:
-    found = interest_vectors(np.array([2.0, 1, 1])[:, None] * at(90, 0, 20), 0.1)
-    np.testing.assert_allclose(found, at(10, 90), atol=1e-6)
-
-
-@pytest.fixture
-def choices() -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(3)
-    taken = rng.random((40, 30)) < rng.random(40)[:, None] * rng.random(30)
-    users, items = np.nonzero(taken)
-    return users, items
-
-
-def test_a_shuffle_keeps_activity_and_popularity_and_makes_no_pair_twice(choices) -> None:
-    users, items = choices
-    shuffled = shuffled_choices(users, items, np.random.default_rng(0))
-    assert sorted(shuffled) == sorted(items)
-    assert len(set(zip(users, shuffled, strict=True))) == len(users)
-    assert (shuffled != items).mean() > 0.2
-    np.testing.assert_array_equal(
-        shuffled, shuffled_choices(users, items, np.random.default_rng(0))
-    )
-    assert (shuffled != shuffled_choices(users, items, np.random.default_rng(1))).any()
-    np.testing.assert_array_equal(items, choices[1])  # the input stays as it is
-    np.testing.assert_array_equal(
-        items, shuffled_choices(users, items, np.random.default_rng(0), sweeps=0)
-    )
-
-
-def test_every_table_with_these_margins_is_reached_equally_often() -> None:
-    """Three users with one item each: six tables; none may be favoured."""
-    rng = np.random.default_rng(0)
-    tables = [tuple(shuffled_choices(range(3), range(3), rng)) for _ in range(1200)]
-    counts = [tables.count(table) for table in set(tables)]
-    assert len(counts) == 6
-    assert min(counts) > 150  # 200 expected, standard deviation 13
-
-
-def test_a_shuffle_breaks_taste() -> None:
-    """Two camps with their own items: after a shuffle half of the items are the other camp's."""
-    users, items = np.divmod(np.arange(40 * 10), 10)
-    items = items + 10 * (users >= 20)
-    users, items = users[items % 10 < 9], items[items % 10 < 9]
-    # A camp of everyone who takes everything cannot move: leave each user one item out.
-    keep = (items + users) % 9 != 0
-    users, items = users[keep], items[keep]
-    shuffled = shuffled_choices(users, items, np.random.default_rng(0))
-    own = ((shuffled >= 10) == (users >= 20)).mean()
-    assert own == pytest.approx(0.5, abs=0.08)
-
-
-def test_one_interest_is_the_neighbourhood_of_an_item() -> None:
-    rows = 3 * at(0, 50, 40, 200, 10)
-    assert focused_choices(rows, [1, 3], 3).tolist() == [[1, 2, 4], [3, 1, 0]]
-    # The item comes first even where another row has the same vector.
-    assert focused_choices(at(5, 5), [1], 2).tolist() == [[1, 0]]
-
-
 def test_bad_input_is_named() -> None:
     for call, message in [
         (lambda: interest_distance(at(1)), r"shape \(1, 2\): give \(n, d\) with n ≥ 2"),
         (lambda: interest_distance(at(1, 2), share=5), "share=5 must lie between 0 and 1"),
         (lambda: interests(at(1, 2), 0), "distance=0 is not positive"),
         (lambda: interests([1.0], 1), r"shape \(1,\)"),
-        (lambda: shuffled_choices([1, 1], [2, 2], None), "holds an item twice"),
-        (lambda: shuffled_choices([1, 1], [2], None), "two equal columns"),
-        (lambda: focused_choices(at(1, 2), [0], 3), "n=3: the catalogue has 2 rows"),
     ]:
         with pytest.raises(ValueError, match=message):
             call()

@@ -50,7 +50,7 @@ def test_drift_of_periods_in_any_order_is_zero_on_average() -> None:
 def test_bad_input_is_named() -> None:
     for call, message in [
         (lambda: period_vectors(at(1, 2), [5], 9), "2 vectors and 1 timestamps"),
-        (lambda: period_vectors(at(1), [5], 0), "period=0 is not a positive"),
+        (lambda: period_vectors(at(1), [5], 0), "period_seconds=0 must be positive"),
         (lambda: similarity_by_lag([1, 1], at(1, 2), [1, 2]), "as many distinct periods"),
         (lambda: drift([1, 2], at(1, 2), 2, 2), "near=2, far=2"),
     ]:

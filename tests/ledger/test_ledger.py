@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from chapters.ledger_measure import Measured
 from llmrec.fetch import FetchError
-from llmrec.ledger import Entry, Ledger, Recipe, load_published, load_recipes, run
-from llmrec.ledger.dependencies import provenance
+from llmrec.ledger import Entry, Ledger, Measured, Recipe, load_published, load_recipes, run
 from llmrec.ledger.published import Row
 from llmrec.repro.layout import Layout
-from llmrec.repro.provenance import Snapshot
 
 ROOT = Path(__file__).parents[2]
 LAYOUT = Layout(ROOT)
@@ -71,7 +68,7 @@ def world(tmp_path, monkeypatch):
 
     def go(only="", **options):
         ran.clear()
-        run(tmp_path / "ledger.json", protocols, LAYOUT.package, only, say=str, **options)
+        run(tmp_path / "ledger.json", protocols, only, log=str, **options)
         return list(ran), json.loads((tmp_path / "ledger.json").read_text())
 
     return go
@@ -130,31 +127,31 @@ def test_a_file_that_is_no_ledger(tmp_path):
         Ledger.load(path)
 
 
+def reached(name):
+    run = RECIPES[name].run
+    return LAYOUT.snapshot().of(f"{run.__module__}.{run.__qualname__}")
+
+
 def test_a_recipe_depends_on_its_model_and_data_and_no_other():
-    now = Snapshot.take(LAYOUT.package)
-    found = provenance("spectralcf/ease", RECIPES["spectralcf/ease"].run, now)
-    assert {"llmrec.models.ease", "llmrec.models.base", "llmrec.data.published"} <= set(
-        found.modules
+    found = reached("spectralcf/ease")
+    assert {"EASE", "Recommender", "published_split", "evaluate", "ranking", "_ease"} <= set(
+        found.definitions
     )
-    assert {"llmrec.evaluation.ranking", "chapters.ledger_measure"} <= set(found.modules)
-    assert not {"llmrec.models.neighbours", "llmrec.models.two_tower"} & set(found.modules)
-    assert "recipe spectralcf/ease" in found.modules
+    assert not {"ItemKNN", "TwoTower", "_toppop"} & set(found.definitions)
     assert "sources.yml: spectralcf-split" in found.data
     assert "sources.yml: amazon-beauty" not in found.data
-    changed = replace(now, modules={**now.modules, "llmrec.models.ease": "another"})
-    again = provenance("spectralcf/ease", RECIPES["spectralcf/ease"].run, changed)
-    assert found.changes(again) == ["llmrec.models.ease"]
-    other = provenance("spectralcf/toppop", RECIPES["spectralcf/toppop"].run, changed)
-    assert "llmrec.models.ease" not in other.modules
+    assert "EASE" not in reached("spectralcf/toppop").definitions
 
 
 def test_a_recipe_depends_on_the_loader_of_the_dataset_it_names():
-    now = Snapshot.take(LAYOUT.package)
     name = next(name for name in RECIPES if name.startswith("beauty/"))
-    found = provenance(name, RECIPES[name].run, now)
-    assert "llmrec.data.loaders.amazon_beauty" in found.modules
-    assert "llmrec.data.loaders.lastfm" not in found.modules
-    assert "sources.yml: amazon-beauty" in found.data
+    assert "sources.yml: amazon-beauty" in reached(name).data
+    assert "sources.yml: hetrec-lastfm" not in reached(name).data
+
+
+def test_the_committed_rows_are_what_the_recipes_and_the_published_numbers_give():
+    content = json.loads(LAYOUT.ledger.read_text(encoding="utf-8"))
+    assert Ledger(content["recipes"]).rows(load_published(LAYOUT.published)) == content["rows"]
 
 
 def test_every_miss_of_the_committed_ledger_is_explained():

@@ -14,6 +14,7 @@ from chapters.ch10_sasrec import SASRec
 from chapters.ch11_multi_interest import MultiInterest
 from chapters.ch11_shared_map import SharedMap
 from chapters.ledger_alpha_rec import AlphaRec
+from llmrec.data import History, histories_of
 from llmrec.language_model import Likelihood
 from llmrec.models import (
     ALS,
@@ -64,7 +65,7 @@ FACTORIES = {
     "itemknn-tfidf": lambda: ItemKNN(neighbours=20, weighting="tfidf"),
     "itemknn-bm25": lambda: ItemKNN(neighbours=20, weighting="bm25"),
     "transition": lambda: TransitionKNN(shrinkage=0.0),
-    "neighbour-bridge": lambda: NeighbourBridge(alpha=0.1),
+    "neighbour-bridge": lambda: NeighbourBridge(text_l2=0.1),
     "text-knn": lambda: TextKNN(neighbours=20),
     "ensemble": lambda: Ensemble(
         {"ease": EASE(l2=5.0), "text": TextSimilarity()}, weights={"ease": 1.0, "text": 2.0}
@@ -72,17 +73,17 @@ FACTORIES = {
     "rank-fusion": lambda: ReciprocalRankFusion({"ease": EASE(l2=5.0), "text": TextSimilarity()}),
     "ease": lambda: EASE(l2=5.0),
     "pure-svd": lambda: PureSVD(factors=3),
-    "als": lambda: ALS(factors=6, regularization=0.1, seed=1),
-    "bpr": lambda: BPR(factors=6, learning_rate=0.1, regularization=0.001, iterations=200, seed=1),
+    "als": lambda: ALS(factors=6, l2=0.1, seed=1),
+    "bpr": lambda: BPR(factors=6, lr=0.1, l2=0.001, iterations=200, seed=1),
     "article": lambda: ArticleModel(dim=4, epochs=2, seed=1),
     "text": lambda: TextSimilarity(),
     "multi-interest": lambda: MultiInterest(distance=0.5),
     "multi-interest-soft": lambda: MultiInterest(distance=0.5, temperature=0.1, centre=True),
-    "shared-map": lambda: SharedMap(l2=5.0, alpha=0.1),
-    "feature-als": lambda: FeatureALS(factors=6, regularization=0.1, prior=0.3, ridge=0.1, seed=1),
-    "bridge": lambda: Bridge(l2=5.0, alpha=0.1),
-    "bridge-keep": lambda: Bridge(l2=5.0, alpha=0.1, keep_warm=True),
-    "text-ease": lambda: TextEASE(l2=5.0, alpha=0.1),
+    "shared-map": lambda: SharedMap(l2=5.0, text_l2=0.1),
+    "feature-als": lambda: FeatureALS(factors=6, l2=0.1, prior=0.3, text_l2=0.1, seed=1),
+    "bridge": lambda: Bridge(l2=5.0, text_l2=0.1),
+    "bridge-keep": lambda: Bridge(l2=5.0, text_l2=0.1, keep_warm=True),
+    "text-ease": lambda: TextEASE(l2=5.0, text_l2=0.1),
     "alpharec": lambda: AlphaRec(**GRAPH, seed=1),
     "alpharec-mlp": lambda: AlphaRec(**GRAPH, map="mlp", seed=1),
     "prompt": lambda: PromptRanker(EASE(l2=5.0), FLUENT, shortlist=3),
@@ -100,7 +101,11 @@ FACTORIES = {
 }
 IMPERSONAL = {"popularity", "recent-popularity", "article"}
 OWN_FIRST = {"personal-frequency"}  # what was taken before, then one order for everybody
-NO_FOLD_IN = {"bpr", "tower-identity", "sasrec", "sasrec-bce", "sasrec-started", "sasrec-text"}
+NO_FOLD_IN = {"bpr", "tower-identity"}
+READS_ORDER = {"transition", "prompt", "prompt-yes-no", "prompt-listwise"}
+READS_ORDER |= {"sasrec", "sasrec-bce", "sasrec-started", "sasrec-text"}
+# `score` of a user without train rows is that of nobody, or of the mean user.
+KNOWS_MORE = {"als", "feature-als", "article"}
 READS_TEXT = {"feature-als", "text-ease", "text-knn", "ensemble", "rank-fusion"}
 READS_TEXT |= {"alpharec", "alpharec-mlp", "sasrec-text"}
 READS_TEXT |= {"multi-interest", "multi-interest-soft", "shared-map"}
@@ -113,6 +118,12 @@ READS_TEXT |= {
     "tower-bpr",
     "tower-bce",
 }
+# What scores an item without a text and without train rows 0, and what learns a constant for it.
+SILENT = {"text", "text-knn", "multi-interest", "multi-interest-soft", "shared-map", "alpharec"}
+SILENT |= {"bridge", "bridge-keep", "text-ease", "neighbour-bridge", "sasrec-text"}
+LEARNS_FROM_TEXT = {"feature-als", "alpharec-mlp", "sasrec-started"}
+LEARNS_FROM_TEXT |= {"tower-text", "tower-both", "tower-bpr", "tower-bce"}
+UNCENTRED = {"text", "text-knn", "multi-interest"}
 EVERYBODY = np.arange(N_USERS)
 WARM_USERS = np.setdiff1d(EVERYBODY, COLD_USERS)
 
@@ -218,21 +229,49 @@ def test_cold_items_are_found_by_models_that_read_text(name, model):
         assert right.mean() > 0.95
 
 
+@pytest.mark.parametrize("reader", sorted(SILENT | LEARNS_FROM_TEXT))
+def test_the_text_of_an_item_without_one_says_nothing(reader, planted, features):
+    """Rows 0 (warm) and 49 (cold) have no text: no direction may be made up for them."""
+    silent = [0, 49]
+    fits = []
+    for shift in (0.0, 2.0):  # what all texts share; it would be the direction made up
+        rows = features.items + np.float32(shift)
+        rows[silent] = 0
+        model = FACTORIES[reader]().fit(planted, Features(items=rows))
+        scores = model.score(EVERYBODY)
+        assert reader not in SILENT or not scores[:, 49].any()
+        fits.append(scores - scores.mean(axis=1, keepdims=True))  # a user's constant is no order
+    if reader not in UNCENTRED:
+        np.testing.assert_allclose(*fits, atol=1e-2 * np.abs(fits[0]).max())
+
+
 def test_fold_in_serves_users_unseen_in_training(name, model, planted):
-    histories = planted.matrix("history")[COLD_USERS]
+    known = histories_of(planted, COLD_USERS)
     if name in NO_FOLD_IN:
         with pytest.raises(NotImplementedError, match="cannot score users unseen in training"):
-            model.fold_in(histories)
+            model.fold_in(known)
         return
-    scores = model.fold_in(histories)
+    scores = model.fold_in(known)
     assert scores.shape == (len(COLD_USERS), N_ITEMS)
     assert scores.dtype == np.float32
     assert np.isfinite(scores).all()
-    empty = model.fold_in(sparse.csr_matrix((2, N_ITEMS), dtype=np.float32))
+    empty = model.fold_in([History([]), History([])])
     assert np.isfinite(empty).all()
+    assert model.fold_in([]).shape == (0, N_ITEMS)
+    if name not in KNOWS_MORE:  # the score of a user is what the history says
+        np.testing.assert_allclose(scores, model.score(np.array(COLD_USERS)), rtol=1e-5, atol=1e-6)
     if name not in IMPERSONAL | OWN_FIRST:
-        scores[histories.nonzero()] = -np.inf
+        scores[planted.matrix("history")[COLD_USERS].nonzero()] = -np.inf
         assert (scores.argmax(axis=1) % 3 == np.array(COLD_USERS) % 3).all()
+
+
+def test_a_history_in_another_order_is_another_only_where_order_is_read(name, model, planted):
+    if name in NO_FOLD_IN:
+        return
+    known = [History(row.items) for row in histories_of(planted, WARM_USERS)]
+    turned = [History(row.items[::-1]) for row in known]
+    same = np.allclose(model.fold_in(known), model.fold_in(turned), rtol=1e-5, atol=1e-6)
+    assert same == (name not in READS_ORDER)
 
 
 def test_unknown_and_malformed_users_are_refused(model):
@@ -260,7 +299,7 @@ def test_unfitted_model_says_so(name):
         model.recommend(np.array([0]), 3)
     assert not hasattr(model, "seen_")
     with pytest.raises(ValueError, match="is not fitted"):
-        model.fold_in(sparse.csr_matrix((1, N_ITEMS))) if name not in NO_FOLD_IN else model.seen_
+        model.fold_in([History([0])]) if name not in NO_FOLD_IN else model.seen_
 
 
 def test_empty_train_part_is_refused(name, split_of, features):
@@ -271,10 +310,10 @@ def test_empty_train_part_is_refused(name, split_of, features):
 def test_bad_histories_are_refused(name, model):
     if name == "bpr":  # refuses every history, see test_fold_in
         return
-    with pytest.raises(ValueError, match="have 49 columns but the catalogue has 50"):
-        model.fold_in(sparse.csr_matrix((1, 49)))
-    with pytest.raises(ValueError, match="NaN or infinite"):
-        model.fold_in(sparse.csr_matrix(np.full((1, 50), np.nan)))
+    with pytest.raises(ValueError, match="history 1 holds item 50, but codes run from 0 to 49"):
+        model.fold_in([History([1]), History([2, 50])])
+    with pytest.raises(ValueError, match=r"a list of .*History\(items\), got csr_matrix"):
+        model.fold_in([sparse.csr_matrix((1, 50))])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from llmrec.models import EASE, Bridge, Features, TextEASE, ease, shared_inverses
+from llmrec.models import EASE, Bridge, Features, Inverses, TextEASE, TextSimilarity, ease
 
 
 def test_equals_the_explicit_formula(planted):
@@ -49,18 +49,16 @@ def test_too_many_items_for_the_memory(planted, monkeypatch):
         EASE().fit(planted)  # needs 3 · 8 · 50² = 60,000 bytes
 
 
-def test_models_in_the_block_share_one_inverse_and_keep_their_bits(planted, monkeypatch):
+def test_fits_share_an_inverse_that_they_are_given_and_keep_their_bits(planted, monkeypatch):
     texts = Features(items=np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32))
-
-    def fitted():
-        models = (EASE(l2=5.0), Bridge(l2=5.0), Bridge(l2=5.0, alpha=9.0), TextEASE(l2=5.0))
-        return [model.fit(planted, texts).weights_ for model in (*models, EASE(l2=6.0))]
-
-    apart, real, made = fitted(), ease._inverted, []
-    monkeypatch.setattr(ease, "_inverted", lambda x, l2: made.append(l2) or real(x, l2))
-    with shared_inverses(), shared_inverses():
-        together = fitted()
+    models = (EASE(l2=5.0), Bridge(l2=5.0), Bridge(l2=5.0, text_l2=9.0), TextEASE(l2=5.0))
+    models += (EASE(l2=6.0), TextSimilarity())
+    apart = [model.fit(planted, texts).score(np.arange(30)) for model in models]
+    real, made = ease.ease_inverse, []
+    monkeypatch.setattr(ease, "ease_inverse", lambda x, l2: made.append(l2) or real(x, l2))
+    monkeypatch.setattr("llmrec.models.bridge.ease_inverse", ease.ease_inverse)
+    inverses = Inverses(planted)
+    for model, scores in zip(models, apart, strict=True):
+        fitted = model.fit(planted, texts, **inverses.given(model))
+        assert np.array_equal(fitted.score(np.arange(30)), scores)
     assert made == [5.0, 6.0]
-    assert all(np.array_equal(a, b) for a, b in zip(apart, together, strict=True))
-    fitted()
-    assert len(made) == 2 + 5  # nothing is kept behind the block

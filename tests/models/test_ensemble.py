@@ -30,7 +30,7 @@ class Fixed(Recommender):
         return self.table_[self._codes(users)]
 
     def fold_in(self, histories):
-        return np.repeat(self.table_[:1], histories.shape[0], axis=0)
+        return np.repeat(self.table_[:1], len(histories), axis=0)
 
 
 def world(split_of, n_users=40, n_items=30, seed=0):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from llmrec.models import ALS, BPR
+from llmrec.data import histories_of
+from llmrec.models import ALS, BPR, PureSVD
 
 
 def test_als_equals_implicit_called_directly(planted):
@@ -13,20 +14,19 @@ def test_als_equals_implicit_called_directly(planted):
             factors=5, regularization=0.3, alpha=2.0, iterations=7, num_threads=1, random_state=4
         )
         direct.fit(planted.matrix("train"), show_progress=False)
-    model = ALS(5, regularization=0.3, alpha=2.0, iterations=7, seed=4).fit(planted)
+    model = ALS(5, l2=0.3, confidence=2.0, iterations=7, seed=4).fit(planted)
     np.testing.assert_allclose(
         model.score(np.arange(30)), direct.user_factors @ direct.item_factors.T, atol=1e-5
     )
 
 
 def test_als_fold_in_solves_the_normal_equations(planted):
-    model = ALS(5, regularization=0.3, alpha=2.0, seed=4).fit(planted)
-    history = planted.matrix("history")[[28]]
+    model = ALS(5, l2=0.3, confidence=2.0, seed=4).fit(planted)
     q = model.item_factors_.astype(np.float64)
-    x = history.toarray()[0]
+    x = planted.matrix("history")[[28]].toarray()[0]
     c = np.where(x > 0, 2.0, 1.0)
     p = np.linalg.solve((q.T * c) @ q + 0.3 * np.eye(5), (q.T * c) @ x)
-    np.testing.assert_allclose(model.fold_in(history)[0], q @ p, atol=1e-4)
+    np.testing.assert_allclose(model.fold_in(histories_of(planted, [28]))[0], q @ p, atol=1e-4)
 
 
 def test_bpr_equals_implicit_called_directly(planted):
@@ -57,11 +57,32 @@ def test_seeds_differ(planted):
     ("model", "message"),
     [
         (ALS(factors=0), "ALS: factors=0 must be positive"),
-        (ALS(alpha=-1.0), r"ALS: alpha=-1.0 must be positive"),
+        (ALS(confidence=-1.0), r"ALS: confidence=-1.0 must be positive"),
         (BPR(iterations=0), "BPR: iterations=0 must be positive"),
-        (BPR(learning_rate=0.0), r"BPR: learning_rate=0.0 must be positive"),
+        (BPR(lr=0.0), r"BPR: lr=0.0 must be positive"),
     ],
 )
 def test_bad_arguments(planted, model, message):
     with pytest.raises(ValueError, match=message):
         model.fit(planted)
+
+
+def test_pure_svd_equals_the_dense_decomposition(planted):
+    x = planted.matrix("train").toarray().astype(np.float64)
+    u, sigma, vt = np.linalg.svd(x, full_matrices=False)
+    wanted = (u[:, :4] * sigma[:4]) @ vt[:4]  # the best approximation of rank 4
+    model = PureSVD(factors=4).fit(planted)
+    warm = np.arange(27)
+    np.testing.assert_allclose(model.score(warm), wanted[warm], atol=1e-5)
+    np.testing.assert_array_equal(model.item_factors_[[47, 48, 49]], 0)
+
+
+def test_pure_svd_gives_the_same_bits_twice(planted):
+    first, second = (PureSVD(factors=3).fit(planted).item_factors_ for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("factors", [0, 30])
+def test_pure_svd_refuses_more_factors_than_the_matrix_has(planted, factors):
+    with pytest.raises(ValueError, match=rf"factors={factors} must lie between 1 and 29"):
+        PureSVD(factors=factors).fit(planted)

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from llmrec.data import load, random_split
+from llmrec.data import History, histories_of, load, random_split
 from llmrec.evaluation import evaluate
 from llmrec.models import ALS, FeatureALS, Features
 
 WARM_ITEMS, WARM_USERS = np.arange(47), np.arange(27)
-SMALL = {"factors": 4, "regularization": 0.5, "unobserved": 0.4, "seed": 1}
+SMALL = {"factors": 4, "l2": 0.5, "unobserved": 0.4, "seed": 1}
 
 
 @pytest.fixture(scope="module")
@@ -17,9 +17,9 @@ def both_sides(features):
     return Features(items=features.items, users=users.astype(np.float32))
 
 
-def loss_of(p, q, x, unobserved, regularization):
+def loss_of(p, q, x, unobserved, l2):
     c = np.where(x > 0, 1.0, unobserved)
-    return (c * (x - p @ q.T) ** 2).sum() + regularization * ((p**2).sum() + (q**2).sum())
+    return (c * (x - p @ q.T) ** 2).sum() + l2 * ((p**2).sum() + (q**2).sum())
 
 
 def with_constant(vectors, warm):
@@ -44,8 +44,8 @@ def gradients(x, other, own, unobserved):
 def test_without_features_it_is_ials_as_implicit_minimises_it(planted):
     """c = α on observed cells and 1 elsewhere is c = 1 and 1/α, with λ/α, up to the factor α."""
     x = planted.matrix("train").toarray()
-    ours = FeatureALS(3, regularization=0.5, unobserved=0.4, iterations=50).fit(planted)
-    theirs = ALS(3, regularization=0.5 / 0.4, alpha=1 / 0.4, iterations=50).fit(planted)
+    ours = FeatureALS(3, l2=0.5, unobserved=0.4, iterations=50).fit(planted)
+    theirs = ALS(3, l2=0.5 / 0.4, confidence=1 / 0.4, iterations=50).fit(planted)
     mine, reference = (  # cold rows are zero in both and add nothing but constants
         loss_of(m.user_factors_.astype(float), m.item_factors_.astype(float), x, 0.4, 0.5)
         for m in (ours, theirs)
@@ -64,8 +64,8 @@ def test_it_reaches_the_ndcg_of_implicit_on_movielens():
         ours, theirs = (
             evaluate(model.fit(split), split, metrics=("ndcg",)).values["ndcg@10"].mean()
             for model in (
-                FeatureALS(16, regularization=10.0, unobserved=0.5, iterations=10),
-                ALS(16, regularization=20.0, alpha=2.0, iterations=10),
+                FeatureALS(16, l2=10.0, unobserved=0.5, iterations=10),
+                ALS(16, l2=20.0, confidence=2.0, iterations=10),
             )
         )
     assert ours == pytest.approx(theirs, rel=0.01)
@@ -74,7 +74,7 @@ def test_it_reaches_the_ndcg_of_implicit_on_movielens():
 @pytest.mark.parametrize("prior", [0.2, 2.0])
 def test_all_gradients_vanish_at_the_fixed_point(planted, both_sides, prior):
     options = SMALL | {"factors": 3, "iterations": 200}
-    model = FeatureALS(**options, prior=prior, ridge=3.0).fit(planted, both_sides)
+    model = FeatureALS(**options, prior=prior, text_l2=3.0).fit(planted, both_sides)
     p, q = model.user_factors_.astype(float), model.item_factors_.astype(float)
     x = planted.matrix("train").toarray()[np.ix_(WARM_USERS, WARM_ITEMS)]
     sides = (
@@ -91,7 +91,7 @@ def test_all_gradients_vanish_at_the_fixed_point(planted, both_sides, prior):
 
 
 def test_an_infinite_prior_weight_leaves_content_only(planted, features):
-    model = FeatureALS(**SMALL, prior=np.inf, ridge=0.3, iterations=15).fit(planted, features)
+    model = FeatureALS(**SMALL, prior=np.inf, text_l2=0.3, iterations=15).fit(planted, features)
     assert np.array_equal(model.item_factors_, model.item_prior_)
     assert (model.shrinkage_ == 1).all()
     assert not model.departure_.any()
@@ -112,7 +112,7 @@ def test_a_large_prior_weight_comes_near_an_infinite_one(planted, features):
 
 def test_a_map_of_zero_is_plain_ials(planted, features):
     """An infinite ridge holds the map, and with it every prior mean, at zero."""
-    flat = FeatureALS(**SMALL, prior=0.5, ridge=1e12).fit(planted, features)
+    flat = FeatureALS(**SMALL, prior=0.5, text_l2=1e12).fit(planted, features)
     plain = FeatureALS(**SMALL).fit(planted)
     np.testing.assert_allclose(flat.score(WARM_USERS), plain.score(WARM_USERS), atol=1e-5)
 
@@ -152,17 +152,15 @@ def test_more_takers_leave_the_prior_less_weight(split_of):
 def test_fold_in_finds_a_trained_users_factors(planted, features):
     options = SMALL | {"factors": 2, "iterations": 100}
     model = FeatureALS(**options, prior=1.0).fit(planted, features)
-    folded = model.fold_in(planted.matrix("train")[WARM_USERS])
+    folded = model.fold_in(histories_of(planted, WARM_USERS))
     np.testing.assert_allclose(folded, model.score(WARM_USERS), atol=1e-3)
-    scaled = (
-        3 * planted.matrix("train")[WARM_USERS]
-    )  # an interaction counts once, whatever its weight
-    assert np.array_equal(model.fold_in(scaled), folded)
+    thrice = [History(np.repeat(row.items, 3)) for row in histories_of(planted, WARM_USERS)]
+    assert np.array_equal(model.fold_in(thrice), folded)  # an item counts once
 
 
 def test_a_newcomer_starts_from_the_mean_user(planted, both_sides):
     model = FeatureALS(**SMALL, prior=1e9).fit(planted, both_sides)
-    folded = model.fold_in(planted.matrix("history")[[27]])
+    folded = model.fold_in(histories_of(planted, [27]))
     expected = model.user_prior_[WARM_USERS].mean(axis=0) @ model.item_factors_.T
     np.testing.assert_allclose(folded[0], expected, atol=1e-4)
     assert np.array_equal(model.user_factors_[27:], model.user_prior_[27:])
@@ -178,7 +176,7 @@ def test_only_dot_products_of_the_features_matter(planted, features):
     np.testing.assert_allclose(narrow, rotated, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["factors", "regularization", "prior", "ridge", "unobserved"])
+@pytest.mark.parametrize("name", ["factors", "l2", "prior", "text_l2", "unobserved"])
 def test_bad_arguments(planted, name):
     with pytest.raises(ValueError, match=f"FeatureALS: {name}=-1 must be positive"):
         FeatureALS(**{name: -1}).fit(planted)

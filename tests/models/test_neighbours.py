@@ -1,11 +1,13 @@
+import dataclasses
 import warnings
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from llmrec.models import ItemKNN
-from llmrec.models.neighbours import keep_largest
+from llmrec.data import History, histories_of
+from llmrec.models import Features, ItemKNN, TextKNN, TextSimilarity, TransitionKNN, neighbours
+from llmrec.models.neighbours import keep_largest, recency_weights
 
 
 def brute_force(x, neighbours, shrinkage):
@@ -112,3 +114,166 @@ def test_keep_largest_equals_a_sort_of_every_column():
         expected = np.zeros(40)
         expected[rows] = column[rows]
         np.testing.assert_array_equal(found, expected)
+
+
+EXACT = {"backward": 0.5, "shrinkage": 1.0, "popularity": 1.0, "recency": 0.5}
+ROWS = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 2)]  # user 0 took 0, 1, 2; user 1 took 0, 2
+ROOT2 = 2**0.5
+# W: 0→1 is 1, 1→2 is 1, 0→2 is 1/2 (gap 2) + 1. Items 0, 1, 2 have 2, 1, 2 events.
+EXPECTED = [
+    [0, 1 / (ROOT2 + 1), 1.5 / (2 * ROOT2 + 1)],
+    [0.5 / (2 + 1), 0, 1 / (2 + 1)],
+    [0.75 / (2 * ROOT2 + 1), 0.5 / (ROOT2 + 1), 0],
+]
+
+
+def timed(split, times):
+    """Return the split with these timestamps, in train and history alike."""
+    train = split.train.assign(timestamp=np.asarray(times, np.int64))
+    return dataclasses.replace(split, train=train, history=train)
+
+
+def test_transitions_by_hand(split_of):
+    model = TransitionKNN(**EXACT).fit(split_of(ROWS, 2, 3))
+    np.testing.assert_allclose(model.transitions_.toarray(), EXPECTED, rtol=1e-6)
+    of_user_1 = np.array(EXPECTED[2]) + 0.5 * np.array(EXPECTED[0])  # 2 is the latest, then 0
+    np.testing.assert_allclose(model.score(np.array([1])), [of_user_1], rtol=1e-6)
+
+
+def test_the_window_bounds_the_gap(split_of):
+    narrow = TransitionKNN(**EXACT, window=1).fit(split_of(ROWS, 2, 3)).transitions_
+    assert narrow[0, 2] == pytest.approx(1 / (2 * ROOT2 + 1))  # user 1's alone
+    wide = TransitionKNN(**EXACT, window=2).fit(split_of(ROWS, 2, 3)).transitions_
+    np.testing.assert_allclose(wide.toarray(), EXPECTED, rtol=1e-6)
+
+
+def test_direction_counts_unless_backward_is_1(split_of):
+    split = split_of(ROWS, 2, 3)
+    one_way = TransitionKNN(backward=0.0, popularity=0.5).fit(split).transitions_.toarray()
+    assert (one_way[np.tril_indices(3)] == 0).all()
+    both = TransitionKNN(backward=1.0, popularity=0.5).fit(split).transitions_.toarray()
+    np.testing.assert_allclose(both, both.T)
+
+
+def test_timestamps_order_a_sequence_and_rows_break_ties(split_of):
+    # Rows 0, 2, 1 of user 0 with times 1, 2, 2: 0, 2, 1. User 1's rows stand in reverse.
+    split = timed(split_of([(1, 2), (0, 0), (0, 2), (1, 0), (0, 1)], 2, 3), [9, 1, 2, 3, 2])
+    moved = TransitionKNN(backward=0.0, shrinkage=0.0, popularity=0.0).fit(split).transitions_
+    # 0→2: user 0 and user 1, 2→1 and 0→1 (gap 2): user 0.
+    expected = np.array([[0, 0.5, 2], [0, 0, 0], [0, 1, 0]]) / np.sqrt([[2], [1], [2]])
+    np.testing.assert_allclose(moved.toarray(), expected, rtol=1e-6)
+    ages = recency_weights(histories_of(split), split.n_items, 0.5).toarray()
+    np.testing.assert_allclose(ages, [[0.25, 1, 0.5], [0.5, 0, 1]])
+
+
+def test_a_repeated_item_does_not_follow_itself_and_counts_at_its_latest_place(split_of):
+    split = split_of([(0, 0), (0, 0), (0, 1)], 1, 2)
+    model = TransitionKNN(backward=0.0, shrinkage=0.0, popularity=0.0).fit(split)
+    expected = [[0, 1.5 / ROOT2], [0, 0]]  # gaps 1 and 2; item 0 has two events
+    np.testing.assert_allclose(model.transitions_.toarray(), expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        recency_weights(histories_of(split), split.n_items, 0.5).toarray(), [[0.5, 1]]
+    )
+
+
+def test_neighbours_keeps_the_largest_of_each_column(split_of):
+    kept = TransitionKNN(**EXACT, neighbours=1).fit(split_of(ROWS, 2, 3)).transitions_.toarray()
+    expected = np.array(EXPECTED)
+    expected[[2, 2], [0, 1]] = [0.75 / (2 * ROOT2 + 1), 0]  # column 0 keeps 2, column 1 keeps 0
+    expected[1, 0] = 0
+    expected[0, 2] = 1.5 / (2 * ROOT2 + 1)
+    expected[1, 2] = 0
+    np.testing.assert_allclose(kept, expected, rtol=1e-6)
+
+
+def test_cold_users_and_histories_are_scored_in_their_order(split_of):
+    split = split_of(ROWS, 3, 3, history=[(2, 1), (2, 0)])
+    model = TransitionKNN(**EXACT).fit(split)
+    rows = np.array(EXPECTED)
+    np.testing.assert_allclose(model.score(np.array([2])), [rows[0] + 0.5 * rows[1]], rtol=1e-6)
+    folded = model.fold_in([History([1, 0]), History([0, 1]), History([0, 1, 0])])
+    wanted = [rows[0] + 0.5 * rows[1], rows[1] + 0.5 * rows[0], rows[0] + 0.5 * rows[1]]
+    np.testing.assert_allclose(folded, wanted, rtol=1e-6)
+
+
+def test_single_events_give_no_transition(split_of):
+    model = TransitionKNN().fit(split_of([(0, 0), (1, 1)], 2, 2))
+    assert model.transitions_.nnz == 0
+    assert (model.score(np.array([0, 1])) == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"window": 0}, "window=0 and neighbours=500 must be at least 1"),
+        ({"neighbours": 0}, "must be at least 1"),
+        ({"backward": -0.1}, "backward=-0.1, shrinkage=10.0 and popularity=0.1 must be at least 0"),
+        ({"shrinkage": -1.0}, "must be at least 0"),
+        ({"popularity": -1.0}, "must be at least 0"),
+        ({"recency": 0.0}, r"recency=0.0 is not in \(0, 1\]"),
+        ({"recency": 1.1}, "recency=1.1"),
+    ],
+)
+def test_transition_refuses_bad_arguments(planted, bad, message):
+    with pytest.raises(ValueError, match=message):
+        TransitionKNN(**bad).fit(planted)
+
+
+# Cosines: 0·1 = 0.8, 0·2 = 0, 0·3 = -1, 1·2 = 0.6; item 4 has no text. Lengths do not count.
+VECTORS = np.array([[1, 0], [0.8, 0.6], [0, 2], [-1, 0], [0, 0]], np.float32)
+TAKEN = [(0, 0), (0, 1), (1, 2), (1, 1)]
+
+
+def test_text_votes_by_hand(split_of):
+    model = TextKNN(power=2, recency=0.5).fit(split_of(TAKEN, 2, 5), Features(items=VECTORS))
+    near, far = 0.8**2, 0.6**2
+    expected = np.zeros((5, 5))
+    expected[[0, 1, 1, 2], [1, 0, 2, 1]] = [near, near, far, far]
+    np.testing.assert_allclose(model.similarity_.toarray(), expected, rtol=1e-5)
+    scores = model.score(np.array([0, 1]))  # the latest of both is 1; 0 or 2 came before it
+    by_hand = [expected[1] + 0.5 * expected[0], expected[1] + 0.5 * expected[2]]
+    np.testing.assert_allclose(scores, by_hand, rtol=1e-5)
+
+
+def test_each_item_votes_for_its_nearest_and_ties_go_to_the_smaller_code(split_of):
+    split, text = split_of(TAKEN, 2, 5), Features(items=VECTORS)
+    votes = TextKNN(power=1, neighbours=1).fit(split, text).similarity_.toarray()
+    expected = np.zeros((5, 5))
+    expected[[0, 1, 2], [1, 0, 1]] = [0.8, 0.8, 0.6]
+    np.testing.assert_allclose(votes, expected, rtol=1e-5)
+    equal = Features(items=np.ones((5, 2), np.float32))
+    tied = TextKNN(neighbours=2).fit(split, equal).similarity_.toarray()
+    assert [np.flatnonzero(row).tolist() for row in tied] == [
+        [1, 2],
+        [0, 2],
+        [0, 1],
+        [0, 1],
+        [0, 1],
+    ]
+
+
+def test_blocks_of_texts_do_not_change_the_result(split_of, features, monkeypatch, planted):
+    whole = TextKNN(neighbours=7).fit(planted, features).similarity_.toarray()
+    monkeypatch.setattr(neighbours, "ROWS", 13)
+    in_blocks = TextKNN(neighbours=7).fit(planted, features).similarity_.toarray()
+    np.testing.assert_allclose(in_blocks, whole, rtol=1e-5)
+
+
+def test_power_1_without_limits_ranks_unseen_items_as_the_mean_of_the_history_does(split_of):
+    text = np.random.default_rng(0).random((8, 4)).astype(np.float32)  # all cosines positive
+    text /= np.linalg.norm(text, axis=1, keepdims=True)
+    split = split_of([(0, 0), (0, 3), (0, 5)], 1, 8)
+    knn = TextKNN(power=1).fit(split, Features(items=text)).recommend(np.array([0]), 5)[0]
+    mean = TextSimilarity().fit(split, Features(items=text)).recommend(np.array([0]), 5)[0]
+    assert knn.tolist() == mean.tolist()
+
+
+@pytest.mark.parametrize("bad", [{"power": 0.0}, {"power": np.nan}, {"neighbours": 0}])
+def test_text_knn_refuses_bad_arguments(planted, features, bad):
+    with pytest.raises(ValueError, match="must be positive and neighbours="):
+        TextKNN(**bad).fit(planted, features)
+
+
+def test_text_knn_refuses_a_bad_recency(planted, features):
+    with pytest.raises(ValueError, match="recency=0 is not in"):
+        TextKNN(recency=0).fit(planted, features)

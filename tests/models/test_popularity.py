@@ -1,6 +1,6 @@
 import numpy as np
-from scipy import sparse
 
+from llmrec.data import History
 from llmrec.models import Popularity
 
 
@@ -9,4 +9,4 @@ def test_share_of_users_counts_repeats_once(split_of):
     model = Popularity().fit(split)
     assert model.popularity_.tolist() == [0.25, 0.5, 0.0]
     assert model.score(np.array([3, 0])).tolist() == [[0.25, 0.5, 0.0]] * 2
-    assert model.fold_in(sparse.csr_matrix((1, 3))).tolist() == [[0.25, 0.5, 0.0]]
+    assert model.fold_in([History([])]).tolist() == [[0.25, 0.5, 0.0]]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from scipy import sparse
 
+from llmrec.data import History
 from llmrec.language_model import LanguageModel, Likelihood
 from llmrec.models import EASE, Popularity, PromptRanker
 from llmrec.models.prompt_ranker import recent_items
@@ -127,10 +127,10 @@ def test_the_latest_items_are_told_in_order(split_of):
     assert model.asked[0][0].endswith(': "item 3", "item 1", "')
 
 
-def test_fold_in_tells_the_heaviest_items(split):
+def test_fold_in_tells_the_latest_items(split):
     model = Told(lambda prompt, answer: float(len(answer)))
     ranker = PromptRanker(Popularity(), model, shortlist=2, history=2, calibrate=False).fit(split)
-    scores = ranker.fold_in(sparse.csr_matrix(np.array([[5.0, 0, 1.0, 3.0, 0, 0]])))
+    scores = ranker.fold_in([History([2, 0, 3, 0])])
     assert scores.shape == (1, 6)
     assert model.asked[0][0].endswith(': "item 3", "item 0", "')
     assert {answer for _, answer in model.asked} == {'item 1"', 'item 4"'}  # unseen only

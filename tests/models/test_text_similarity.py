@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from scipy import sparse
 
+from llmrec.data import History
 from llmrec.models import Features, TextSimilarity
 
 ITEMS = np.array([[1, 0], [0, 1], [0.6, 0.8], [0, 0]], np.float32)
@@ -19,7 +19,7 @@ def test_weights_pull_the_mean(split_of):
     split = split_of([(0, 0), (0, 1)], 1, 4, weights=[3, 4])
     weighted = TextSimilarity(weighted=True).fit(split, Features(ITEMS))
     np.testing.assert_allclose(weighted.score(np.array([0])), [[0.6, 0.8, 1.0, 0.0]], atol=1e-6)
-    folded = weighted.fold_in(sparse.csr_matrix(np.array([[3.0, 4.0, 0, 0]])))
+    folded = weighted.fold_in([History([0, 1, 1], weights=[3, 1, 3])])
     np.testing.assert_allclose(folded, weighted.score(np.array([0])), atol=1e-6)
 
 

@@ -4,6 +4,7 @@ import torch
 from scipy import sparse
 from scipy.special import erf
 
+from llmrec.data import histories_of
 from llmrec.models import Features, TwoTower
 from llmrec.models.two_tower import hold_out
 
@@ -53,7 +54,7 @@ def test_cold_codes_have_no_one_hot_part_and_fold_in_equals_score(planted, featu
     assert not weights(model.user_tower_)["table"][[27, 28, 29]].any()
     assert not weights(model.item_tower_)["table"][[47, 48, 49]].any()
     cold = np.array([27, 28, 29])
-    folded = model.fold_in(planted.matrix("history")[cold])
+    folded = model.fold_in(histories_of(planted, cold))
     np.testing.assert_allclose(folded, model.score(cold), atol=1e-5)
 
 
@@ -93,7 +94,7 @@ def test_given_user_vectors_are_used(planted, features):
     assert model.user_tower_.weight.shape == (6, 5)
     assert model.item_tower_.weight.shape == (6, 8)
     with pytest.raises(NotImplementedError, match="fitted on 5-dimensional user vectors"):
-        model.fold_in(planted.matrix("history")[[27]])
+        model.fold_in(histories_of(planted, [27]))
 
 
 def test_early_stopping_keeps_the_best_epoch(split_of, planted, features):

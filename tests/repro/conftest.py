@@ -45,7 +45,8 @@ def clone(tmp_path: Path) -> Layout:
         "# Book\n<!-- headline:begin -->\nold\n<!-- headline:end -->\nrest\n"
     )
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "llmrec" / "repro").mkdir(parents=True)
-    # The kernel loads the installed package; what is hashed is this clone's file of the same name.
-    (tmp_path / "llmrec" / "repro" / "record.py").write_text("def record():\n    return 1\n")
+    (tmp_path / "llmrec").mkdir()
+    # The kernel loads the installed package; what is hashed are this clone's files.
+    (tmp_path / "llmrec" / "__init__.py").write_text("")
+    (tmp_path / "llmrec" / "text.py").write_text("def clean(text):\n    return 1\n")
     return Layout(tmp_path)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from llmrec.repro.claims import Claim, current_verdicts, evaluate, keys_of, load_claims
+from llmrec.repro.layout import chapter_of
 from llmrec.repro.record import Recorder
 from llmrec.repro.reference import Records
 
@@ -37,54 +38,15 @@ def test_rules_evaluate_as_python_would(rule, expected):
 
 
 @pytest.mark.parametrize(
-    "rule",
-    [
-        "__import__('os').system('true')",
-        "(1).__class__.__bases__[0]",
-        "open('x')",
-        "[x for x in (1,)]",
-        "(lambda: 1)()",
-        "ch04.x.__class__()",
-        "abs.__globals__['x'] > 0",
-        "f'{ch04.x}' == '1'",
-        "9 ** 9 ** 9 > 0",
-        "1 << 99999999 > 0",
-        "low('ch04.x') > 0",
-        "max(*ch04) > 0",
-        "min(1, key=abs) > 0",
-        "x > 0",
-        "(x := 1) > 0",
-        "1 if True else 2",
-        "ch04.x in (1, 2)",
-        "{1: 2}[1] > 0",
-        "j['ch04.x'] > 0",
-        "k[0] > 0",
-        "~1 > 0",
-        "b'a' == b'a'",
-        "1j == 1j",
-        "... == ...",
-        "None == None",
-    ],
-)
-def test_nothing_but_the_language_is_run(rule):
-    for use in (lambda: evaluate(rule, VALUES), lambda: keys_of(rule)):
-        with pytest.raises(ValueError, match="cannot say"):
-            use()
-
-
-@pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ("ch04.x >", "not an expression"),
-        ("import os", "not an expression"),
-        ("a = 1", "not an expression"),
-        ("\0", "not an expression"),
-        ("(" * 400, "not an expression"),
-        ("0 < 1 and " * 100 + "0 < 1", "longer than"),
+        ("ch04.x >", "invalid syntax"),
+        ("import os", "invalid syntax"),
         ("ch04.x + 1", "not a condition"),
         ("ch04.x / 0 > 1", "division by zero"),
         ("ch04.s > 1", "not supported"),
-        ("ch04.s * 99999999999 == ch04.s", "not a number"),
+        ("open('x')", "name 'open' is not defined"),
+        ("x > 0", "name 'x' is not defined"),
     ],
 )
 def test_a_bad_rule_is_one_clear_error(rule, message):
@@ -92,15 +54,21 @@ def test_a_bad_rule_is_one_clear_error(rule, message):
         evaluate(rule, VALUES)
 
 
-def test_a_bad_branch_cannot_hide_behind_a_short_circuit():
-    with pytest.raises(ValueError, match="cannot say"):
-        evaluate("0 < 1 or open('x')", {})
-    assert keys_of("0 < 1 or low(ch04.x) > k['ch04.y-z']") == {"ch04.x.low", "ch04.y-z"}
+def test_keys_of_a_rule():
+    assert keys_of("0 < 1 or low(ch04.x) > k['ch04.y-z'] - ch08b.w") == {
+        "ch04.x.low",
+        "ch04.y-z",
+        "ch08b.w",
+    }
+    assert keys_of("'ch04.x' == ch04.s") == {"ch04.s"}
+    with pytest.raises(KeyError, match=r"ch04\.y"):
+        evaluate("ch04.y > 0", VALUES)
 
 
 def claim(**fields):
-    rule = {"supported": "ch04.a > 0", "refuted": "ch04.a < 0"}
-    return Claim("C1", "1", "Words.", (4,), ("ch04.a",), **{**rule, **fields})
+    usual = {"claim": "Words.", "keys": ("ch04.a",)}
+    usual |= {"supported": "ch04.a > 0", "refuted": "ch04.a < 0"}
+    return Claim("C1", "1", chapters=(4,), **{**usual, **fields})
 
 
 def test_verdicts():
@@ -118,6 +86,22 @@ def test_verdicts():
         claim(refuted="ch04.a > 0.5").verdict(records(1))
 
 
+def test_a_judgement_holds_each_comparison_and_a_hash_of_the_rule():
+    def judged(value, **fields):
+        records = Records({"ch04.a": {"kind": "exact", "value": value}})
+        return claim(**fields).judged(records)
+
+    one = judged(1)
+    assert one["verdict"] == "supported"
+    assert one["legs"] == {"ch04.a > 0": True, "ch04.a < 0": False}
+    assert judged(0)["legs"] == {"ch04.a > 0": False, "ch04.a < 0": False}
+    assert judged(-1)["rule"] == one["rule"]
+    assert judged(1, claim="Other words.")["rule"] == one["rule"]
+    for change in ({"refuted": "ch04.a < -1"}, {"keys": ("ch04.a", "ch04.b")}):
+        assert judged(1, **change)["rule"] != one["rule"]
+    assert judged(1, keys=("ch04.b",))["legs"] == {}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -129,10 +113,13 @@ def test_verdicts():
             r"uses ch04\.a, which its keys do not list",
         ),
         (
-            "- {id: C1, section: 1, claim: x, rule: {supported: exit(), refuted: 1 < 0}}",
-            "a rule cannot say",
+            "- {id: C1, section: 1, claim: x, rule: {supported: 1 <, refuted: 1 < 0}}",
+            "not an expression",
         ),
-        ("- {id: C1, section: 1, claim: x}\n- {id: C1, section: 1, claim: y}", "two claims"),
+        (
+            "- {id: C1, section: 1, claim: x}\n- {id: C1, section: 1, claim: y}",
+            "C1: its id is used twice",
+        ),
     ],
 )
 def test_a_bad_claims_file_names_the_claim(tmp_path, text, message):
@@ -154,7 +141,8 @@ def test_the_book_lists_all_claims_of_the_article():
         "C14",
     }
     for claim in claims:
-        assert {int(key[2:4]) for key in claim.keys} <= set(claim.chapters)
+        chapters = {chapter_of(chapter) for chapter in claim.chapters}
+        assert {key.partition(".")[0] for key in claim.keys} <= chapters
         assert bool(claim.supported) == bool(claim.keys)
 
 

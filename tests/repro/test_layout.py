@@ -29,7 +29,15 @@ def test_notebooks_by_chapter(clone, notebook):
         clone.notebooks()
 
 
-@pytest.mark.parametrize("number", ["x", "", "123", "-1"])
+def test_an_appendix_has_a_letter(clone, notebook):
+    for name in ("08b_coupons.ipynb", "08_shop.ipynb", "09_feed.ipynb"):
+        notebook(clone.root / "notebooks" / name)
+    assert list(clone.notebooks()) == ["ch08", "ch08b", "ch09"]
+    assert list(clone.notebooks(["8b"])) == list(clone.notebooks(["ch08b"])) == ["ch08b"]
+    assert list(clone.notebooks(["8"])) == ["ch08"]
+
+
+@pytest.mark.parametrize("number", ["x", "", "123", "-1", "8bc"])
 def test_bad_chapter_number(number):
     with pytest.raises(ValueError, match="not a chapter number"):
         chapter_of(number)

@@ -2,9 +2,15 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from llmrec.repro.headline import format_value, headline_rows, with_headline
 from llmrec.repro.layout import Layout
-from llmrec.repro.publish import check_portable, merge, publish
+from llmrec.repro.publish import (
+    check_portable,
+    format_value,
+    headline_rows,
+    merge,
+    publish,
+    with_headline,
+)
 from llmrec.repro.reference import Reference
 
 REPOSITORY = Layout.find()

@@ -23,7 +23,6 @@ def test_writes_the_chapters_file_on_each_call(record, tmp_path):
         "ch04.n": {"kind": "exact", "value": 943},
         "ch04.ml-100k.ndcg10": {"kind": "metric", "value": 0.25, "tolerance": 0.01},
     }
-    assert "llmrec.repro.record" in written["modules"]
     assert [path.name for path in tmp_path.iterdir()] == ["ch04.json"]  # no partial file is left
 
 
@@ -40,7 +39,16 @@ def test_returns_the_very_value_and_writes_it_as_json(record, tmp_path):
     assert written["ch04.names"]["value"] == ["a", "b"]
 
 
-@pytest.mark.parametrize("key", ["ch4.x", "ch04", "ch04.", "ch04.A", "04.x", "ch04.x y", "", None])
+def test_an_appendix_is_a_chapter_of_its_own(record, tmp_path):
+    record("ch08b.x", 1)
+    assert (tmp_path / "ch08b.json").is_file()
+    with pytest.raises(ValueError, match=r"ch08\.x is another chapter's than ch08b"):
+        record("ch08.x", 1)
+
+
+@pytest.mark.parametrize(
+    "key", ["ch4.x", "ch04", "ch04bc.x", "ch04.", "ch04.A", "04.x", "ch04.x y", "", None]
+)
 def test_refuses_a_key_of_another_form(record, key):
     with pytest.raises(ValueError, match="not of the form"):
         record(key, 1)
@@ -125,7 +133,7 @@ def test_skip_is_written_with_its_reason(record, tmp_path):
     assert json.loads((tmp_path / "ch04.json").read_text())["skipped"] == {"ch04.beauty": "no data"}
     with pytest.raises(ValueError, match="begin with a chapter"):
         record.skip("beauty", "no data")
-    with pytest.raises(ValueError, match="say why"):
+    with pytest.raises(ValueError, match="give the reason why"):
         record.skip("ch04.beauty", " ")
 
 

@@ -14,6 +14,8 @@ from llmrec.repro.runner import PROFILES, check_parameters, reproduce
 GOOD = """
 import os, sys
 from llmrec.repro import record
+from llmrec.text import clean
+clean("a")
 share = record("ch04.share", 0.75 if profile == "book" else 0.7, kind="metric", tolerance=0.01)
 _ = record("ch04.seed", seed)
 _ = record("ch04.threads", os.environ["OMP_NUM_THREADS"])
@@ -35,24 +37,60 @@ def surroundings(monkeypatch):
     monkeypatch.delenv("LLMREC_RECORDS", raising=False)
 
 
-def test_run_resume_failure_check_and_publish(clone, notebook, lines, tmp_path):
-    """One story, because every kernel takes seconds."""
-    good = notebook(clone.root / "notebooks" / "04_good.ipynb", GOOD)
-    bad = notebook(
-        clone.root / "notebooks" / "05_bad.ipynb", BAD, "1 / 0", "record('ch05.after', 1)"
-    )
-    sources = {path: path.read_bytes() for path in (good, bad)}
+@pytest.fixture
+def good(clone, notebook):
+    return notebook(clone.root / "notebooks" / "04_good.ipynb", GOOD)
 
-    # A failing cell: one line, the other notebook still runs, the source is untouched.
-    runs = reproduce(clone, only=["05", "04"], jobs=2, say=lines.append)
-    assert runs["ch04"].error is None
+
+def state(clone, chapter="ch04"):
+    return clone.run("book") / "state" / f"{chapter}.json"
+
+
+@pytest.fixture
+def execute(monkeypatch, lines):
+    """Replace the kernel: a notebook "runs" by what a function of its name writes."""
+
+    def use(run):
+        def execute(source, target, given, position):
+            lines.append(source.stem)
+            return run(source, target)
+
+        monkeypatch.setattr(runner, "_execute", execute)
+        monkeypatch.setattr(runner, "_run_chapters", in_this_process)
+
+    return use
+
+
+def in_this_process(waiting, jobs):
+    for arguments in waiting:
+        yield arguments[1], runner._run_chapter(*arguments)
+
+
+def records(source, target):
+    """Leave what `record` would have written."""
+    entry = {"kind": "metric", "value": 0.75, "tolerance": 0.01}
+    content = {"records": {"ch04.share": entry}, "skipped": {}}
+    path = target.parent / "records" / f"ch{source.stem[:2]}.json"
+    path.write_text(json.dumps(content if source.stem.startswith("04") else {"records": {}}))
+
+
+# With real kernels, which take seconds each
+
+
+def test_a_failing_cell_is_one_line_and_the_others_still_run(clone, notebook, good, lines):
+    path = clone.root / "notebooks" / "05_bad.ipynb"
+    bad = notebook(path, BAD, "1 / 0", "record('ch05.after', 1)")
+    sources = {path: path.read_bytes() for path in (good, bad)}
+    runs = reproduce(clone, only=["05", "04"], jobs=2, log=lines.append)
     assert runs["ch05"].error == "05_bad.ipynb, cell 4: ZeroDivisionError: division by zero"
-    assert list(runs) == ["ch04", "ch05"]
     assert f"05_bad: {runs['ch05'].error}" in lines
+    assert list(runs) == ["ch04", "ch05"]
+    assert runs["ch04"].error is None
     assert runs["ch04"].seconds > 0
     assert runs["ch04"].peak_mb > 0
     assert {path: path.read_bytes() for path in sources} == sources
     assert "LLMREC_RECORDS" not in os.environ
+    assert not (clone.run("book") / "results.json").exists()  # a run that failed is no result
 
     report = check_run(clone, "book", runs)
     assert report.failed
@@ -63,9 +101,12 @@ def test_run_resume_failure_check_and_publish(clone, notebook, lines, tmp_path):
     with pytest.raises(ValueError, match=r"not whole .05_bad failed."):
         publish(clone)
 
+
+def test_kernels_are_pinned_and_a_run_is_published_and_checked(clone, good, lines):
+    runs = reproduce(clone, log=lines.append)
     # The kernel is this interpreter, threads and hashes are pinned, parameters arrive.
-    records = json.loads((clone.run("book") / "records" / "ch04.json").read_text())["records"]
-    values = {key: entry["value"] for key, entry in records.items()}
+    path = clone.run("book") / "records" / "ch04.json"
+    values = {k: e["value"] for k, e in json.loads(path.read_text())["records"].items()}
     code = "print(hash('text'))"
     env = {**os.environ, "PYTHONHASHSEED": "0"}
     hashed = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True)
@@ -74,41 +115,117 @@ def test_run_resume_failure_check_and_publish(clone, notebook, lines, tmp_path):
     assert values["ch04.threads"].isdigit()
     assert (values["ch04.share"], values["ch04.seed"]) == (0.75, 0)
 
-    # Resumed: the finished one is not run again, also not after an edit of prose.
-    bad.unlink()
-    good.write_text(good.read_text().replace("# Title", "# A better title"))
-    lines.clear()
-    again = reproduce(clone, say=lines.append)
-    assert again["ch04"] == runs["ch04"]
-    assert "not run again" in lines[0]
-
     publish(clone)
-    assert "# A better title" in good.read_text()
     assert "| Share | 0.75 |" in clone.readme.read_text()
     reference = Reference.load(clone.reference)
     assert reference.chapters["ch04"]["seed"] == 0
-    assert not check_run(clone, "book", again).failed
-    assert not check_records(clone, clone.run("book") / "records").failed
+    assert reference.verdicts["C1"]["verdict"] == "supported"
+    assert not check_run(clone, "book", runs).failed
+    assert not check_run(clone, "book", runs, exact=True).failed
+    assert not check_records(clone, path.parent).failed
     assert check_static(clone) == {}
 
-    # An edit of a loaded module makes every key stale, and resuming runs the notebook again; the
-    # same seed gives the same numbers.
-    (clone.package / "repro" / "record.py").write_text("def record():\n    return 22\n")
-    assert check_static(clone) == {"ch04": ["llmrec.repro.record"]}
-    lines.clear()
-    third = reproduce(clone, say=lines.append)
-    assert "not run again" not in lines[0]
-    stale = check_run(clone, "book", third)
-    assert {row.verdict for row in stale.rows} == {"stale"}
-    assert Reference.load(clone.run("book") / "results.json").entries == reference.entries
-
     # Another seed: keys are compared, values are not; and it is not to be published.
-    other = reproduce(clone, seed=3, say=lines.append)
+    other = reproduce(clone, seed=3, log=lines.append)
     report = check_run(clone, "book", other)
     assert not report.failed
-    assert {row.verdict for row in report.rows} == {"reported"}
+    assert {row.outcome for row in report.rows} == {"reported"}
     with pytest.raises(ValueError, match="ran with seed 3, not its own 0"):
         publish(clone)
+
+
+# Without kernels
+
+
+def test_what_is_finished_is_not_run_again_until_its_code_changes(clone, good, lines, execute):
+    execute(records)
+    first = reproduce(clone, log=lines.append)
+    good.write_text(good.read_text().replace("# Title", "# A better title"))
+    lines.clear()
+    assert reproduce(clone, log=lines.append) == first
+    assert lines == [f"04_good: finished before, not run again ({runner._took(first['ch04'])})"]
+    lines.clear()
+    reproduce(clone, log=lines.append, force=True)
+    assert lines[0] == "04_good"
+
+    (clone.root / "llmrec" / "text.py").write_text("def clean(text):\n    return 22\n")
+    lines.clear()
+    reproduce(clone, log=lines.append)
+    assert lines[0] == "04_good"
+
+
+def test_a_changed_definition_makes_every_key_of_its_chapter_stale(clone, good, lines, execute):
+    execute(records)
+    reproduce(clone, log=lines.append)
+    runner.run_reference(clone, "book").save(clone.reference)
+    (clone.root / "llmrec" / "text.py").write_text("def clean(text):\n    return 22\n")
+    assert check_static(clone) == {"ch04": ["clean"]}
+    rows = check_run(clone, "book", reproduce(clone, log=lines.append)).rows
+    assert [(row.key, row.outcome) for row in rows] == [("ch04.share", "stale")]
+
+
+def test_an_edit_made_while_a_notebook_runs_does_not_pass_for_what_ran(clone, good, lines, execute):
+    def run(source, target):
+        records(source, target)
+        (clone.root / "llmrec" / "text.py").write_text("def clean(text):\n    return 3\n")
+
+    execute(run)
+    reproduce(clone, log=lines.append)
+    lines.clear()
+    reproduce(clone, log=lines.append)
+    assert lines[0] == "04_good"  # what ran was the code before
+
+
+def test_a_run_that_dies_leaves_nothing_that_looks_finished(clone, good, lines, execute):
+    execute(records)
+    reproduce(clone, log=lines.append)
+
+    def dies(source, target):
+        assert not state(clone).exists()
+        assert not (target.parent / "records" / "ch04.json").exists()
+        raise KeyboardInterrupt
+
+    execute(dies)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(clone, log=lines.append, force=True)
+    assert runner.finished_runs(clone, "book") == {}
+    execute(records)
+    lines.clear()
+    reproduce(clone, log=lines.append)
+    assert lines[0] == "04_good"
+
+
+def test_no_results_are_written_when_a_notebook_fails(clone, notebook, good, lines, execute):
+    execute(records)
+    notebook(clone.root / "notebooks" / "05_bad.ipynb")
+    reproduce(clone, log=lines.append)
+    results = clone.run("book") / "results.json"
+    assert set(Reference.load(results).chapters) == {"ch04", "ch05"}
+    results.unlink()
+    execute(lambda source, target: "05_bad.ipynb: broken" if "bad" in source.stem else None)
+    reproduce(clone, log=lines.append, force=True)
+    assert not results.exists()
+
+
+def test_what_a_gone_notebook_left_does_not_count(clone, notebook, good, lines, execute):
+    execute(records)
+    gone = notebook(clone.root / "notebooks" / "05_gone.ipynb")
+    reproduce(clone, log=lines.append)
+    gone.unlink()
+    reproduce(clone, log=lines.append)
+    assert list(runner.finished_runs(clone, "book")) == ["ch04"]
+
+
+@pytest.mark.parametrize("damaged", ["state", "records"])
+@pytest.mark.parametrize("content", ["", '{"notebook": "04', "{}", "[]"])
+def test_an_unreadable_state_or_record_is_not_run(clone, good, lines, execute, damaged, content):
+    execute(records)
+    reproduce(clone, log=lines.append)
+    (clone.run("book") / damaged / "ch04.json").write_text(content)
+    lines.clear()
+    runs = reproduce(clone, log=lines.append)
+    assert lines[0] == "04_good"
+    assert [row.outcome for row in check_run(clone, "book", runs).rows] == ["extra"]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +269,7 @@ def test_bad_requests(clone, notebook):
         reproduce(clone, only=["05"])
 
 
-def test_what_took_long_in_the_reference_run_begins_first(clone, notebook, lines, monkeypatch):
+def test_the_longest_notebook_begins_first(clone, notebook, lines, monkeypatch):
     for number in ("04", "05", "06"):
         notebook(clone.root / "notebooks" / f"{number}_a.ipynb", "1")
     known = {"ch04": {"seconds": 3.0}, "ch05": {"seconds": 9.0}}

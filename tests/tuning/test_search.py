@@ -1,5 +1,5 @@
-import inspect
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -10,25 +10,25 @@ from llmrec.data import Dataset, Split
 from llmrec.evaluation import evaluate
 from llmrec.models import EASE, Bridge, Features, ItemKNN, Popularity, Recommender
 from llmrec.tuning import tune
-from llmrec.tuning.search import _code_hash
 
 N_USERS, N_ITEMS, WANTED = 6, 20, 9
+LOG = SimpleNamespace()  # what was seen by each fit of a test, and the error that a fit raises
 SPACE = {"x": {"low": 1.0, "high": 1000.0, "log": True}}
 
 
 class Toy(Recommender):
     """Puts the wanted item at a given place, so that nDCG@10 is 1 / log2(1 + place) for all."""
 
-    fits: list = []  # noqa: RUF012  what was seen by each fit of a test
-
     def __init__(self, place: int = 9, x: float = 100.0) -> None:
         self.place = place
         self.x = x
 
     def _fit(self, split, features):
-        Toy.fits.append((len(split.train), len(split.valid), len(split.test), self.x))
+        if len(LOG.fits) in LOG.errors:
+            raise LOG.errors[len(LOG.fits)]
+        LOG.fits.append((len(split.train), len(split.valid), len(split.test), self.x))
         if self.place == 5:
-            raise MemoryError("no room\nfor five")
+            raise IndexError("no room\nfor five")
         if self.x < 10:
             raise FloatingPointError("the loss is nan")
 
@@ -62,7 +62,7 @@ def split():
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    Toy.fits = []
+    LOG.fits, LOG.errors = [], {}
     return tmp_path / "cache"
 
 
@@ -92,7 +92,7 @@ def test_the_best_place_is_found_and_the_first_trial_is_the_default(split):
 def test_a_setting_drawn_again_counts_but_is_not_run_again(split):
     found = tune(Toy, split, budget=12, space={"place": [9, 1]})
     assert len(found.trials) == 12
-    assert len(Toy.fits) == 2
+    assert len(LOG.fits) == 2
 
 
 def test_of_equally_good_settings_the_earliest_wins(split):
@@ -103,7 +103,7 @@ def test_of_equally_good_settings_the_earliest_wins(split):
 
 def test_the_model_sees_neither_valid_nor_test(split):
     tune(Toy, split, budget=3, space={"x": {"low": 50.0, "high": 1000.0}})
-    assert {(valid, test) for _, valid, test, _ in Toy.fits} == {(0, 0)}
+    assert {(valid, test) for _, valid, test, _ in LOG.fits} == {(0, 0)}
 
 
 def test_a_poisoned_test_part_changes_nothing(split):
@@ -132,7 +132,7 @@ def test_failed_trials_are_recorded_and_count(split):
     assert list(table.columns) == ["value", "seconds", "error", "place"]
     assert table.index.name == "trial"
     assert len(table) == 20
-    assert set(table.loc[table["place"] == 5, "error"]) == {"MemoryError: no room for five"}
+    assert set(table.loc[table["place"] == 5, "error"]) == {"IndexError: no room for five"}
     assert table.loc[table["place"] == 6, "error"].str.contains("NaN").all()
     assert table.loc[table["place"] != 9, "value"].isna().all()
     assert found.values == {"place": 9}
@@ -140,7 +140,7 @@ def test_failed_trials_are_recorded_and_count(split):
     assert 0 < failed < 20
     assert found.entry()["failed"] == failed
     assert same(found, tune(Toy, split, budget=20, space={"place": [9, 5, 6]}))  # from the cache
-    assert len(Toy.fits) == 3
+    assert len(LOG.fits) == 3
 
 
 def test_when_every_trial_fails_the_first_error_is_shown(split):
@@ -152,98 +152,112 @@ def test_when_every_trial_fails_the_first_error_is_shown(split):
 
 def test_a_longer_run_goes_on_where_a_shorter_one_ended(split, monkeypatch, cache):
     short = tune(Toy, split, budget=4, space=SPACE, seed=3)
-    assert len(Toy.fits) == 4
+    assert len(LOG.fits) == 4
     long = tune(Toy, split, budget=12, space=SPACE, seed=3)
-    assert len(Toy.fits) == 12
-    assert long.trials[:4] == short.trials
-    assert tune(Toy, split, budget=4, space=SPACE, seed=3) == short
-    assert len(Toy.fits) == 12
+    assert len(LOG.fits) == 12
+    assert long.table()[:4].equals(short.table())
+    again = tune(Toy, split, budget=4, space=SPACE, seed=3)
+    assert again.table().equals(short.table())  # seconds, too
+    assert len(LOG.fits) == 12
     monkeypatch.setenv("LLMREC_CACHE", str(cache.with_name("another")))
     assert same(tune(Toy, split, budget=12, space=SPACE, seed=3), long)
-    assert len(Toy.fits) == 24
+    assert len(LOG.fits) == 24
     assert len({trial.values["x"] for trial in long.trials}) == 12
 
 
-def test_a_run_that_is_cut_off_goes_on(split, monkeypatch, cache):
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("disk full")])
+def test_a_run_that_is_cut_off_goes_on(split, monkeypatch, cache, error):
     whole = tune(Toy, split, budget=10, space=SPACE)
     monkeypatch.setenv("LLMREC_CACHE", str(cache.with_name("another")))
-    fit = Toy._fit
-
-    def cut(self, split, features):
-        if len(Toy.fits) == 14:
-            raise KeyboardInterrupt
-        fit(self, split, features)
-
-    monkeypatch.setattr(Toy, "_fit", cut)
-    with pytest.raises(KeyboardInterrupt):
+    LOG.errors = {14: error}
+    with pytest.raises(type(error)):
         tune(Toy, split, budget=10, space=SPACE)
-    monkeypatch.setattr(Toy, "_fit", fit)
+    LOG.errors = {}
     assert same(tune(Toy, split, budget=10, space=SPACE), whole)
-    assert len(Toy.fits) == 20
+    assert len(LOG.fits) == 20
+
+
+def test_a_trial_without_room_counts_but_is_tried_again(split):
+    space = {"x": {"low": 50.0, "high": 1000.0}}
+    LOG.errors = {2: MemoryError("all taken")}
+    found = tune(Toy, split, budget=4, space=space)
+    assert [trial.error for trial in found.trials] == ["", "", *["MemoryError: all taken"] * 2]
+    LOG.errors = {}
+    again = tune(Toy, split, budget=4, space=space)
+    assert again.trials[:2] == found.trials[:2]
+    assert not any(trial.error for trial in again.trials)
+    assert len(LOG.fits) == 4
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda file: file[: len(file) // 2], "damaged cache file set aside"),
+        (lambda file: b"garbage" * 999, "damaged cache file set aside"),
+        (lambda file: file.replace(b'"value": 0.', b'"value": 1.'), "a damaged cache entry"),
+    ],
+)
+def test_a_damaged_cache_is_searched_anew_with_a_warning(split, cache, damage, message):
+    whole = tune(Toy, split, budget=5, space=SPACE)
+    path = cache / "tuning.sqlite"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.warns(RuntimeWarning, match=message):
+        again = tune(Toy, split, budget=5, space=SPACE)
+    assert same(again, whole)
+    before = len(LOG.fits)
+    third = tune(Toy, split, budget=5, space=SPACE)  # whole once more, and without a warning
+    assert third.table().equals(again.table())
+    assert len(LOG.fits) == before > 5
 
 
 def test_what_is_written_down_is_what_ran(split):
     found = tune(Toy, split, budget=5, space=SPACE | {"place": 3})
-    assert [x for *_, x in Toy.fits] == [trial.values["x"] for trial in found.trials]
-    assert all(x == float(f"{x:.3g}") for *_, x in Toy.fits)
+    assert [x for *_, x in LOG.fits] == [trial.values["x"] for trial in found.trials]
+    assert all(x == float(f"{x:.3g}") for *_, x in LOG.fits)
     assert found.values["place"] == 3
 
 
 def test_trials_of_other_circumstances_are_not_used(split):
     vectors = np.eye(N_ITEMS, 4, dtype=np.float32)
     changed = replace(split, valid=split.valid.iloc[1:])
+    space = {"x": {"low": 10.0, "high": 1000.0}}
     for s, features, options in (
         (split, None, {}),
         (split, Features(items=vectors), {}),
         (split, Features(items=2 * vectors), {}),
+        (split, Features(users=vectors), {}),
         (changed, None, {}),
         (split, None, {"items": [3, WANTED]}),
         (split, None, {"metric": "hit@10"}),
-        (split, None, {"seed": 1}),
-        (split, None, {"name": "Other"}),
-        (split, None, {"space": {"x": {"low": 10.0, "high": 200.0}}}),
     ):
-        before = len(Toy.fits)
-        tune(
-            Toy, s, features, budget=2, **{"space": {"x": {"low": 10.0, "high": 1000.0}}} | options
-        )
-        assert len(Toy.fits) == before + 2
+        before = len(LOG.fits)
+        tune(Toy, s, features, budget=2, space=space, **options)
+        assert len(LOG.fits) == before + 2
+
+
+def test_trials_of_other_code_are_not_used(split, monkeypatch):
+    space = {"place": [9, 1]}
+    old = tune(Toy, split, budget=6, space=space)
+    score = Toy.score
+    monkeypatch.setattr(Toy, "score", lambda self, users: -score(self, users))
+    assert tune(Toy, split, budget=6, space=space).default != old.default
+    assert len(LOG.fits) == 4
+
+
+def test_one_setting_is_run_once_whatever_search_asks_for_it(split):
+    """The defaults are every search's first trial: neither seed nor space nor name changes them."""
+    space = {"x": {"low": 10.0, "high": 1000.0}}
+    first = tune(Toy, split, budget=2, space=space)
+    for options in ({"seed": 1}, {"name": "Other"}, {"space": {"x": [100.0, 20.0]}}):
+        found = tune(Toy, split, budget=2, **{"space": space} | options)
+        assert found.trials[0] == first.trials[0]
+    assert [x for *_, x in LOG.fits].count(100.0) == 1
 
 
 def test_another_seed_draws_other_settings_after_the_default(split):
     a, b = (tune(Toy, split, budget=4, space=SPACE, seed=seed) for seed in (0, 1))
     assert a.trials[0].values == b.trials[0].values
     assert not {t.values["x"] for t in a.trials[1:]} & {t.values["x"] for t in b.trials[1:]}
-
-
-def test_the_code_that_counts_is_the_models_and_what_it_imports(monkeypatch):
-    source = inspect.getsource
-    monkeypatch.setattr("psutil.Process.create_time", lambda process: np.inf)
-    before = {model: _code_hash(model) for model in (EASE, Bridge, ItemKNN)}
-
-    def edited(text):
-        def getsource(module):
-            found = source(module)
-            return found + text if module.__name__ == "llmrec.models.ease" else found
-
-        monkeypatch.setattr(inspect, "getsource", getsource)
-        return {model for model in before if _code_hash(model) != before[model]}
-
-    assert edited("\n# a comment\n") == set()
-    assert edited("\nx = 1\n") == {EASE, Bridge}
-
-
-def test_a_module_edited_while_it_runs_is_searched_anew(monkeypatch):
-    monkeypatch.setattr("psutil.Process.create_time", lambda process: 0.0)
-    assert _code_hash(EASE) != _code_hash(EASE)
-
-
-def test_a_model_typed_into_a_notebook_is_searched_anew(monkeypatch):
-    def no_source(module):
-        raise OSError("could not get source code")
-
-    monkeypatch.setattr(inspect, "getsource", no_source)
-    assert _code_hash(Toy) != _code_hash(Toy)
 
 
 def test_nothing_to_tune_is_budget_zero(split):
@@ -278,7 +292,7 @@ def test_optuna_is_silent_inside_and_as_before_outside(split, capfd):
 def test_wrong_arguments_are_refused_before_the_first_trial(split, options, message):
     with pytest.raises(ValueError, match=message):
         tune(Toy, split, **{"space": SPACE} | options)
-    assert Toy.fits == []
+    assert LOG.fits == []
 
 
 def test_a_split_without_valid_is_refused(split):
@@ -286,4 +300,4 @@ def test_a_split_without_valid_is_refused(split):
         ValueError, match="planted split of 'toys' has no valid part, and test is not"
     ):
         tune(Toy, replace(split, valid=split.valid.iloc[:0]), space=SPACE)
-    assert Toy.fits == []
+    assert LOG.fits == []

@@ -10,6 +10,7 @@ import pandas as pd
 
 from llmrec import fetch
 from llmrec.data.dataset import Dataset
+from llmrec.data.loaders import events_of, read_columns
 from llmrec.data.validation import DataError
 
 
@@ -20,11 +21,6 @@ def load() -> Dataset:
     0 and the rows of a customer stand in time order, so that `last_out_split` reproduces the
     published leave-one-out and `time_split` refuses. Items: ``title``, the product's name (7 are
     empty) with HTML's character names (``&egrave;``) resolved.
-
-    Raises
-    ------
-    DataError
-        When a file is not of the expected form; file and row are named.
 
     References
     ----------
@@ -51,18 +47,13 @@ def _sequences(path: Path) -> pd.DataFrame:
             )
         users += [user] * len(bought)
         items += bought
-    columns = {"user": users, "item": items, "timestamp": 0, "weight": 1.0, "action": "reviewed"}
-    return pd.DataFrame(columns)
+    return events_of({"user": users, "item": items}, "reviewed")
 
 
 def _products(numbers: Path, names: Path) -> pd.DataFrame:
     """Join each product's id with its name, through the number that both files use."""
     number_of = json.loads(numbers.read_text(encoding="utf-8"))
-    table = pd.read_csv(names, encoding="utf-8", keep_default_na=False)
-    if missing := {"global_product_id", "name"} - set(table):
-        raise DataError(
-            f"{names.name} has no column {min(missing)!r} (it has {', '.join(table.columns)})"
-        )
+    table = read_columns(names, ("global_product_id", "name"))
     title = dict(zip(table["global_product_id"], table["name"].map(html.unescape), strict=True))
     if unnamed := [item for item, number in number_of.items() if number not in title]:
         raise DataError(f"{names.name} has no row for {len(unnamed)} products, first {unnamed[0]}")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from llmrec import fetch
 from llmrec.data.dataset import Dataset
+from llmrec.data.loaders import events_of, whole_numbers
 from llmrec.data.validation import DataError
 
 
@@ -23,11 +24,6 @@ def load() -> Dataset:
     included, and a reader tags what he saves. A model that reads them knows more than the titles
     and the train part would tell; report it apart. The template ``"citeulike-a"`` writes titles
     only, ``"citeulike-a-tags"`` both.
-
-    Raises
-    ------
-    DataError
-        When a file is not of the expected form; file and row are named.
 
     References
     ----------
@@ -48,40 +44,21 @@ def load() -> Dataset:
 
 
 def saved(path: Path, n_items: int) -> pd.DataFrame:
-    """Read libraries as interactions: row ``u`` of the file is reader ``u``'s articles.
-
-    Raises
-    ------
-    DataError
-        When a row is no count followed by so many article numbers below ``n_items``.
-    """
-    return events(dict(enumerate(counted_rows(path, n_items))), "saved")
+    """Read libraries as interactions: row ``u`` of the file is reader ``u``'s articles."""
+    return taken_by(dict(enumerate(counted_rows(path, n_items))), "saved")
 
 
-def events(taken: dict[int, list[int]], action: str) -> pd.DataFrame:
+def taken_by(items: dict[int, list[int]], action: str) -> pd.DataFrame:
     """Return interactions without timestamps from each user's items."""
-    return pd.DataFrame(
-        {
-            "user": np.repeat(list(taken), [len(items) for items in taken.values()]),
-            "item": np.array([item for items in taken.values() for item in items], np.int64),
-            "timestamp": 0,
-            "weight": 1.0,
-            "action": action,
-        }
-    )
+    users = np.repeat(list(items), [len(own) for own in items.values()])
+    codes = np.concatenate(list(items.values())).astype(np.int64)
+    return events_of({"user": users, "item": codes}, action)
 
 
 def counted_rows(path: Path, size: int) -> list[list[int]]:
-    """Read rows of a count and so many codes, each from 0 to ``size - 1``.
-
-    Raises
-    ------
-    DataError
-        When a row is of another form; file and row are named.
-    """
+    """Read rows of a count and so many codes below ``size``; `DataError` names any other row."""
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        count, *codes = whole_numbers(path, number, line)
+    for number, (count, *codes) in whole_numbers(path):
         if count != len(codes):
             raise DataError(f"{path.name}, row {number}: announces {count} items, has {len(codes)}")
         if codes and max(codes) >= size:
@@ -90,14 +67,6 @@ def counted_rows(path: Path, size: int) -> list[list[int]]:
             )
         rows.append(codes)
     return rows
-
-
-def whole_numbers(path: Path, number: int, line: str) -> list[int]:
-    """Return a line's whole numbers, at least one, or say which row of which file has none."""
-    words = line.split()
-    if not words or not all(word.isascii() and word.isdigit() for word in words):
-        raise DataError(f"{path.name}, row {number}: not whole numbers but {line[:40]!r}")
-    return [int(word) for word in words]
 
 
 def _tags(folder: Path) -> list[str]:

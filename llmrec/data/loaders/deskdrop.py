@@ -8,7 +8,8 @@ import pandas as pd
 
 from llmrec import fetch
 from llmrec.data.dataset import Dataset
-from llmrec.data.validation import DataError, add_items_without_row, row_error
+from llmrec.data.loaders import read_columns
+from llmrec.data.validation import add_items_without_row, row_error
 
 ACTIONS = {
     "VIEW": "viewed",
@@ -30,11 +31,6 @@ def load() -> Dataset:
     from another project's files, which name the articles it works with: the others keep an empty
     title, and three quarters of the actions are on articles with one.
 
-    Raises
-    ------
-    DataError
-        When a file is not of the expected form; file and row are named.
-
     References
     ----------
     Moreira 2017, "Articles sharing and reading from CI&T DeskDrop", Kaggle (ODbL, contents DbCL).
@@ -48,16 +44,9 @@ def load() -> Dataset:
 
 
 def actions(path: Path) -> pd.DataFrame:
-    """Read the log of actions, oldest first (the file is in no order).
-
-    Raises
-    ------
-    DataError
-        When a column is missing or an event type unknown; file and row are named.
-    """
-    log = pd.read_csv(path, usecols=lambda name: name in EVENTS).rename(columns=EVENTS)
-    if missing := [name for name, ours in EVENTS.items() if ours not in log]:
-        raise DataError(f"{path.name} has no column {missing[0]!r}")
+    """Read the log of actions, oldest first: the file is in no order."""
+    log = read_columns(path, tuple(EVENTS), usecols=lambda name: name in EVENTS)
+    log = log.rename(columns=EVENTS)
     known = ", ".join(ACTIONS)
     row_error(path.name, "eventType", ~log["action"].isin(ACTIONS), f"not one of {known}")
     log["action"] = log["action"].map(ACTIONS)
@@ -66,20 +55,9 @@ def actions(path: Path) -> pd.DataFrame:
 
 
 def titles(paths: list[Path]) -> pd.DataFrame:
-    """Read articles and titles; the first file that holds an article names it.
-
-    Raises
-    ------
-    DataError
-        When a file has no such columns.
-    """
-    parts = []
-    for path in paths:
-        table = pd.read_csv(path, keep_default_na=False, encoding="utf-8")
-        if missing := {"contentId", "title"} - set(table):
-            raise DataError(f"{path.name} has no column {min(missing)!r}")
-        parts.append(table[["contentId", "title"]].rename(columns={"contentId": "item"}))
-    known = pd.concat(parts).drop_duplicates("item", ignore_index=True)
+    """Read articles and titles; the first file that holds an article names it."""
+    parts = pd.concat([read_columns(path, ("contentId", "title")) for path in paths])
+    known = parts.rename(columns={"contentId": "item"}).drop_duplicates("item", ignore_index=True)
     known["title"] = [tidy_title(text) for text in known["title"]]
     return known
 

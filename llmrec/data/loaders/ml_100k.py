@@ -7,11 +7,11 @@ import sqlite3
 import unicodedata
 from contextlib import closing
 
-import numpy as np
 import pandas as pd
 
 from llmrec import fetch
 from llmrec.data.dataset import Dataset
+from llmrec.data.loaders import events_of
 
 ARTICLES = "The|A|An|La|Le|Les|L'|Il|Das|Der|Die|Det|O"
 FACTS = {"Director": "director", "Cast": "cast", "Country": "country", "Runtime": "runtime"}
@@ -34,15 +34,7 @@ def load() -> Dataset:
         pd.read_parquet(folder / f"MovieLens100k_{table}.parquet.brotli")
         for table in ("data", "items", "users")
     )
-    interactions = pd.DataFrame(
-        {
-            "user": ratings["user_id"],
-            "item": ratings["movie_id"],
-            "timestamp": ratings["timestamp"],
-            "weight": ratings["rating"].astype(np.float64),
-            "action": "rated",
-        }
-    )
+    interactions = events_of(ratings, "rated", user="user_id", item="movie_id", weight="rating")
     items, without = _items(films)
     counts = {
         "films under a second id (kept)": int(items.duplicated(["title", "year"]).sum()),

@@ -1,3 +1,0 @@
-from .studies import study as study
-
-__version__: str

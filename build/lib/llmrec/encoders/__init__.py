@@ -1,5 +1,0 @@
-"""Texts in, unit vectors out: language models, words, and controls."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

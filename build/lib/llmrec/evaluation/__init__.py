@@ -1,5 +1,0 @@
-"""Full-catalogue ranking metrics with ties in expectation, per-user values and intervals."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,10 @@
+from .answer import Answer as Answer
+from .plan import Candidate as Candidate
+from .plan import Plan as Plan
+from .plan import StudyError as StudyError
+from .served import Served as Served
+from .served import load_served as load_served
+from .study import Study as Study
+from .study import load_study as load_study
+from .study import study as study
+from .tables import Profile as Profile
