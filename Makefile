@@ -20,9 +20,6 @@ export OMP_WAIT_POLICY := PASSIVE
 export PYTHONHASHSEED := 0
 export TOKENIZERS_PARALLELISM := false
 
-# The reference was computed in float32: a processor that offers bfloat16 is compared with like.
-reproduce notebooks smoke: export LLMREC_PRECISION ?= float32
-
 .PHONY: help setup lock quick fetch reproduce book pdf test lint unit notebooks smoke gates publish clean
 
 help:

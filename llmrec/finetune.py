@@ -6,10 +6,7 @@ start, so that training begins at the pretrained model; only A and B learn.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +17,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from llmrec import config
+from llmrec.cache import key_of, write_json
 from llmrec.data import Split, sequences
 from llmrec.encoders import TransformerEncoder
-from llmrec.encoders.base import fingerprint_of
-from llmrec.encoders.transformer import one_line_errors, quiet, weights_hash
-from llmrec.language_model import LanguageModel
+from llmrec.encoders.folders import folder_sums, load_model, made_once, quiet
+from llmrec.encoders.transformer import Pooling, padded, pooled
+from llmrec.language_model import Ids, LanguageModel
 from llmrec.prompts import Prompt, inside_quotes, prompt_template
-from llmrec.token_tree import Ids
 from llmrec.training import minibatches, seeded, train
 
 
@@ -118,7 +115,7 @@ def finetune_decoder(
         (model.prompt_ids(prompt), model.token_ids(continuation))
         for prompt, continuation in zip(prompts, continuations, strict=True)
     ]
-    key = fingerprint_of(weights=weights_hash(model.path), pairs=pairs, lora=asdict(lora))
+    key = key_of([folder_sums(model.path), pairs, asdict(lora)])
 
     def learn(folder: Path) -> None:
         with seeded(lora.seed) as generator:
@@ -143,8 +140,8 @@ def finetune_decoder(
             # "auto" would look the base model up on the hub
             adapted.save_pretrained(folder, save_embedding_layers=False)
 
-    adapter = _once("decoder", key, learn)
-    return LanguageModel(model.path, adapter, model.precision, model.cache)  # type: ignore[arg-type]
+    adapter = made_once(config.cache_dir() / "models" / f"decoder-{key}", learn)
+    return LanguageModel(model.path, adapter, model.precision, model.cache)
 
 
 def continuation_loss(model: Any, pairs: Sequence[tuple[Ids, Ids]]) -> Tensor:
@@ -152,19 +149,14 @@ def continuation_loss(model: Any, pairs: Sequence[tuple[Ids, Ids]]) -> Tensor:
     continuation)``.
     """
     device = next(model.parameters()).device
-    width = max(len(prompt) + len(answer) for prompt, answer in pairs)
-    tokens = torch.zeros(len(pairs), width, dtype=torch.long)  # (b, t), padded on the right
-    targets = torch.full((len(pairs), width), -100)  # -100: not asked
-    mask = torch.zeros(len(pairs), width, dtype=torch.long)
+    tokens, mask = padded([prompt + answer for prompt, answer in pairs])  # (b, t)
+    targets = torch.full_like(tokens, -100)  # -100: not asked
     for row, (prompt, answer) in enumerate(pairs):
-        end = len(prompt) + len(answer)
-        tokens[row, :end] = torch.tensor(prompt + answer)
-        targets[row, len(prompt) : end] = torch.tensor(answer)
-        mask[row, :end] = 1
+        targets[row, len(prompt) : len(prompt) + len(answer)] = torch.tensor(answer)
     asked = (targets[:, 1:] != -100).to(device)
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     hidden = inner.base_model(
-        input_ids=tokens.to(device), attention_mask=mask.to(device), use_cache=False
+        input_ids=tokens.to(device), attention_mask=mask.long().to(device), use_cache=False
     )[0]  # (b, t, d)
     logits = inner.get_output_embeddings()(hidden[:, :-1][asked])  # scored where asked only
     return F.cross_entropy(logits.float(), targets[:, 1:].to(device)[asked])
@@ -254,8 +246,8 @@ def finetune_encoder(
     Returns
     -------
     Path
-        A folder for ``get_encoder(folder, pooling=encoder.pooling)``: merged weights, with a
-        fingerprint of their own. It lies in the cache, named by the hash of weights, data and
+        A folder for ``get_encoder(folder)``: merged weights, with a fingerprint of their own, and
+        the encoder's pooling. It lies in the cache, named by the hash of weights, data and
         settings.
 
     Raises
@@ -268,25 +260,15 @@ def finetune_encoder(
     Training is in float32.
     """
     sampler = _PairSampler(split)
-    ids = encoder.tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
-    key = fingerprint_of(
-        weights=weights_hash(encoder.path),
-        pooling=encoder.pooling,
-        split=split.hash,
-        texts=list(texts),
-        settings=[steps, temperature, max_length, asdict(lora)],
-    )
+    read = [encoder.prefix + text for text in texts]
+    ids = encoder.tokenizer(read, truncation=True, max_length=max_length)["input_ids"]
+    how = [encoder.pooling, encoder.prefix, steps, temperature, max_length, asdict(lora)]
+    key = key_of([folder_sums(encoder.path), split.hash, list(texts), *how])
 
     def learn(folder: Path) -> None:
-        from transformers import AutoModel
-
         with seeded(lora.seed) as generator:
             torch.set_num_threads(config.threads())
-            with quiet(), one_line_errors(encoder.path):
-                fresh = AutoModel.from_pretrained(
-                    encoder.path, dtype=torch.float32, use_safetensors=True
-                )
-            adapted = lora.adapt(fresh.to(config.device()))
+            adapted = lora.adapt(load_model("AutoModel", encoder.path).to(config.device()))
 
             def loss(batch: tuple[np.ndarray, np.ndarray, np.ndarray]) -> Tensor:
                 users, a, b = batch
@@ -307,8 +289,10 @@ def finetune_encoder(
         with quiet():
             adapted.merge_and_unload().save_pretrained(folder)
             encoder.tokenizer.save_pretrained(folder)
+        mode = "lasttoken" if encoder.pooling == "last" else encoder.pooling
+        write_json(folder / "1_Pooling" / "config.json", {"pooling_mode": mode})
 
-    return _once("encoder", key, learn)
+    return made_once(config.cache_dir() / "models" / f"encoder-{key}", learn)
 
 
 def info_nce(left: Tensor, right: Tensor, excluded: Tensor, temperature: float) -> Tensor:
@@ -347,39 +331,9 @@ class _PairSampler:
         return torch.from_numpy(right | left)
 
 
-def _embed(model: Any, ids: Sequence[Sequence[int]], pooling: str) -> Tensor:
+def _embed(model: Any, ids: Sequence[Sequence[int]], pooling: Pooling) -> Tensor:
     """Pool as `TransformerEncoder` does, with gradients; unit rows ``(b, d)``."""
     device = next(model.parameters()).device
-    lengths = torch.tensor([len(row) for row in ids])
-    mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()  # (b, t)
-    tokens = torch.zeros_like(mask)
-    for row, values in enumerate(ids):
-        tokens[row, : len(values)] = torch.tensor(values)
-    hidden = model(input_ids=tokens.to(device), attention_mask=mask.to(device))[0]  # (b, t, d)
-    if pooling == "last":
-        pooled = hidden[torch.arange(len(ids)), lengths - 1]
-    else:
-        weight = mask.to(device)[:, :, None].float()
-        pooled = (hidden * weight).sum(dim=1) / weight.sum(dim=1)
-    return F.normalize(pooled, dim=1)
-
-
-# --- what both share ----------------------------------------------------------------------------
-
-
-def _once(what: str, key: str, learn: Callable[[Path], None]) -> Path:
-    """Return the folder of what was learnt; learn it aside first when it is not there."""
-    folder = config.cache_dir() / "finetuned" / f"{what}-{key}"
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=folder.parent, suffix=".part"))
-    try:
-        learn(aside)
-        os.replace(aside, folder)
-    except OSError:
-        if not folder.is_dir():  # another process was first, with the same bits
-            raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return folder
+    tokens, mask = padded(ids)
+    hidden = model(input_ids=tokens.to(device), attention_mask=mask.long().to(device))[0]
+    return F.normalize(pooled(hidden, mask.to(device), pooling), dim=1)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-import yaml
+from llmrec.text import clean, named, parse, wordings
 
-from llmrec.text import clean
-
+FIELDS = ("items", "kind", "item", "candidates")
 LONGEST = 120  # characters of an item's text: a longer one would crowd out the question
 _QUOTES = str.maketrans(dict.fromkeys('"“”„‟«»＂`', "'"))
 
@@ -78,6 +76,10 @@ class PromptTemplate:
     def __post_init__(self) -> None:
         if bool(self.text) == bool(self.user):
             raise ValueError("a prompt template has either 'text' or 'user', not both or neither")
+        for wording in (self.history, self.no_history):
+            parse(wording, FIELDS)
+        for wording in (self.text, self.system, self.user, self.answer):
+            parse(wording, ("history", *FIELDS))
 
     def fill(
         self,
@@ -111,13 +113,14 @@ class PromptTemplate:
             if lettered
             else self.join.join(rows)
         )
-        values = {"kind": kind, "item": quoted(item), "candidates": listed}
         items = self.join.join(quoted(text) for text in history)
-        known = (self.history if items else self.no_history).format(items=items, **values)
-        text, system, user, answer = (
-            wording.format(history=known, **values)
-            for wording in (self.text, self.system, self.user, self.answer)
-        )
+        values = {"items": items, "kind": kind, "item": quoted(item), "candidates": listed}
+
+        def filled(wording: str) -> str:
+            return parse(wording).fill(values, tidy=False)
+
+        values["history"] = filled(self.history if items else self.no_history)
+        text, system, user, answer = map(filled, (self.text, self.system, self.user, self.answer))
         return text or Chat(user, system, answer)
 
 
@@ -130,13 +133,7 @@ def letter(place: int) -> str:
 
 @cache
 def _known() -> dict[str, PromptTemplate]:
-    path = Path(__file__).with_name("prompts.yml")
-    loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    keys = {field.name for field in fields(PromptTemplate)}
-    for name, entry in loaded.items():
-        if unknown := sorted(set(entry) - keys):
-            raise ValueError(f"{path.name}: prompt {name!r} has unknown keys {unknown}")
-    return {name: PromptTemplate(**entry) for name, entry in loaded.items()}
+    return {name: PromptTemplate(**entry) for name, entry in wordings("prompts.yml").items()}
 
 
 def prompt_template(name: str | PromptTemplate) -> PromptTemplate:
@@ -149,8 +146,4 @@ def prompt_template(name: str | PromptTemplate) -> PromptTemplate:
     """
     if isinstance(name, PromptTemplate):
         return name
-    if name not in _known():
-        raise KeyError(
-            f"no prompt {name!r}: use one of {', '.join(_known())}, or pass a PromptTemplate"
-        )
-    return _known()[name]
+    return named("prompt", name, _known(), "pass a PromptTemplate")

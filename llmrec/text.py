@@ -1,31 +1,93 @@
 """Turn items and histories into the article's "descriptive text".
 
-Templates are data (``llmrec/templates.yml``). Values are filled in once and never read as a
-template again, so braces, brackets or instructions inside a title stay what they are: a title.
+Wordings are data (``templates.yml``, ``prompts.yml``) in one small language, that of `Template`.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 import yaml
 
-from llmrec.data import Dataset, Split
+from llmrec.data import Split
 
 CountTokens = Callable[[str], int]
-_TOKEN = re.compile(r"\{([^{}]*)\}|\[([^\[\]]*)\]")
+T = TypeVar("T")
 _EDGE = " ,.;:-"
 _KEPT_FORMAT = "\u200c\u200d"  # joiners: part of Persian, Indic scripts and emoji
 _NUMBERS = ("three", "four", "five", "six", "seven", "eight", "nine")
+EVENT_FIELDS = ("item", "action", "weight", "times")
 _TIMES = ("", "", "twice", *(f"{number} times" for number in _NUMBERS))
+
+
+class Template:
+    """A wording such as ``"{title}[ by {author}]."``: fields, and parts that need all of theirs.
+
+    Values are filled in once and never read as a template again, so braces, brackets or
+    instructions inside a title stay what they are: a title. ValueError when a brace or bracket has
+    no partner, parts are nested, or a field is not one of ``fields`` (any is, by default).
+    """
+
+    def __init__(self, wording: str, fields: Collection[str] | None = None) -> None:
+        # Odd places of each split hold what stood between the brackets, or between the braces.
+        parts = [re.split(r"\{([^{}]*)\}", part) for part in re.split(r"\[([^][]*)\]", wording)]
+        self._parts = parts
+        self.fields = [name for part in parts for name in part[1::2]]
+        self.required = [name for part in parts[::2] for name in part[1::2]]
+        literals = "".join(text for part in parts for text in part[::2])
+        if "" in self.fields or set("{}[]") & set(literals):
+            raise ValueError(
+                f"template {wording!r} is malformed: write {{field}}, and [ ... ] around an "
+                "optional part, neither nested nor left open"
+            )
+        if fields is not None and (unknown := sorted(set(self.fields) - set(fields))):
+            raise ValueError(
+                f"template {wording!r} has no field {unknown[0]!r}: it has {', '.join(fields)}"
+            )
+
+    def fill(self, values: Mapping[str, str], tidy: bool = True) -> str:
+        """Fill in the values; a part that lacks one is left out.
+
+        Tidy text has no punctuation at an empty start and no doubled stops, and is empty when it
+        has no value at all.
+        """
+        out = ""
+        for place, part in enumerate(self._parts):
+            if place % 2 and not all(values.get(name) for name in part[1::2]):
+                continue
+            for at, text in enumerate(part):
+                if at % 2:
+                    text = values.get(text, "")
+                elif tidy and not out:
+                    text = text.lstrip(_EDGE)
+                elif tidy and out.endswith("."):
+                    text = text.removeprefix(".")
+                out += text
+        return out if not tidy or any(values.get(name) for name in self.fields) else ""
+
+
+parse = cache(Template)  # a wording is parsed once
+
+
+@cache
+def wordings(file: str) -> dict[str, Any]:
+    """Return what a YAML file beside this module holds."""
+    return dict(yaml.safe_load(Path(__file__).with_name(file).read_text(encoding="utf-8")))
+
+
+def named(kind: str, name: str, known: Mapping[str, T], instead: str) -> T:
+    """Return the wording of that name; KeyError lists the known ones."""
+    if name not in known:
+        raise KeyError(f"no {kind} {name!r}: use one of {', '.join(known)}, or {instead}")
+    return known[name]
 
 
 @dataclass(frozen=True)
@@ -63,18 +125,14 @@ class BehaviourTemplate:
                 f"order {self.order!r} of a behaviour template is neither 'chronological' nor "
                 "'recent-first'"
             )
+        for wording in (*self.events.values(), self.other):
+            parse(wording, EVENT_FIELDS)
 
 
 @cache
-def _templates() -> dict[str, dict[str, Any]]:
-    path = Path(__file__).with_name("templates.yml")
-    loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    known = {f.name for f in fields(BehaviourTemplate)}
-    for name, entry in loaded["behaviour"].items():
-        if unknown := sorted(set(entry) - known):
-            raise ValueError(f"{path.name}: behaviour template {name!r} has unknown keys {unknown}")
-        loaded["behaviour"][name] = BehaviourTemplate(**entry)
-    return loaded
+def _behaviour() -> dict[str, BehaviourTemplate]:
+    entries = wordings("templates.yml")["behaviour"]
+    return {name: BehaviourTemplate(**entry) for name, entry in entries.items()}
 
 
 def clean(value: object) -> str:
@@ -107,74 +165,6 @@ def _printable(char: str) -> str:
     return "" if kind in ("Cf", "Cs") and char not in _KEPT_FORMAT else char
 
 
-@dataclass(frozen=True)
-class _Compiled:
-    """A parsed template: pieces of ``(optional, ((literal, field | None), ...))``."""
-
-    pieces: tuple[tuple[bool, tuple[tuple[str, str | None], ...]], ...]
-
-    @property
-    def required(self) -> list[str]:
-        return [name for opt, parts in self.pieces if not opt for _, name in parts if name]
-
-    @property
-    def fields(self) -> list[str]:
-        return [name for _, parts in self.pieces for _, name in parts if name]
-
-    def fill(self, values: Mapping[str, str]) -> str:
-        """Fill in cleaned values; literals at an empty start, and doubled stops, are left out."""
-        out = ""
-        for optional, parts in self.pieces:
-            if optional and not all(values.get(name, "") for _, name in parts if name):
-                continue
-            for literal, name in parts:
-                text = values.get(name, "") if name else literal
-                if not name and not out:
-                    text = text.lstrip(_EDGE)
-                elif not name and text.startswith(".") and out.endswith("."):
-                    text = text[1:]
-                out += text
-        return out if any(values.get(name, "") for name in self.fields) else ""
-
-
-@cache
-def _compile(template: str) -> _Compiled:
-    pieces: list[tuple[bool, tuple[tuple[str, str | None], ...]]] = []
-    at = 0
-    for match in _TOKEN.finditer(template):
-        if literal := template[at : match.start()]:
-            pieces.append((False, ((literal, None),)))
-        if match[2] is not None:
-            inner = _compile(match[2]).pieces
-            pieces.append((True, tuple(part for _, parts in inner for part in parts)))
-        else:
-            pieces.append((False, (("", match[1]),)))
-        at = match.end()
-    if literal := template[at:]:
-        pieces.append((False, ((literal, None),)))
-    for _, parts in pieces:
-        for literal, name in parts:
-            if name == "" or set("{}[]") & set(literal):
-                raise ValueError(
-                    f"template {template!r} is malformed: write {{field}}, and [ ... ] around an "
-                    "optional part, neither nested nor left open"
-                )
-    return _Compiled(tuple(pieces))
-
-
-def _item_template(template: str) -> _Compiled:
-    """A template is a name in ``templates.yml`` or, when it has braces, the wording itself."""
-    if "{" in template:
-        return _compile(template)
-    known = _templates()["items"]
-    if template not in known:
-        raise KeyError(
-            f"no item template {template!r}: use one of {', '.join(sorted(known))}, "
-            "or write one with {fields}"
-        )
-    return _compile(known[template])
-
-
 def item_text(items: pd.DataFrame, template: str = "ml-100k") -> list[str]:
     """Describe every item in one line of text: the article's item description.
 
@@ -202,7 +192,11 @@ def item_text(items: pd.DataFrame, template: str = "ml-100k") -> list[str]:
     >>> item_text(films, "{title}[ ({year})]")
     ['Heat (1995)', 'Ran']
     """
-    compiled = _item_template(template)
+    known = wordings("templates.yml")["items"]
+    own = "{" in template  # the wording itself, not its name
+    compiled = parse(
+        template if own else named("item template", template, known, "write one with {fields}")
+    )
     if missing := [name for name in compiled.required if name != "*" and name not in items]:
         raise KeyError(
             f"item template {template!r} needs column {missing[0]!r}; the items table has "
@@ -279,9 +273,7 @@ def behaviour_text(
         When the budget is not positive or an item code is not a row of ``items``.
     """
     wording = _behaviour_template(template)
-    if budget < 1:
-        raise ValueError(f"budget {budget} is not a positive number of tokens")
-    _check_history(history, len(items))
+    _check(history, len(items), budget)
     names = item_text(items, wording.item) if isinstance(items, pd.DataFrame) else items
     return _write(_events(history, names, wording), wording, budget, count_tokens)
 
@@ -302,10 +294,9 @@ def behaviour_texts(
     -------
     list of ``split.n_users`` strings; users without a history get ``""``.
     """
-    wording = _behaviour_template(template or _own_template(split.dataset))
-    if budget < 1:
-        raise ValueError(f"budget {budget} is not a positive number of tokens")
-    _check_history(split.history, split.n_items)
+    own = split.dataset.name if split.dataset.name in _behaviour() else "generic"
+    wording = _behaviour_template(template or own)
+    _check(split.history, split.n_items, budget)
     names = item_text(split.dataset.items, wording.item)
     texts = [""] * split.n_users
     for user, places in split.history.groupby("user", sort=False).indices.items():
@@ -314,23 +305,15 @@ def behaviour_texts(
     return texts
 
 
-def _own_template(dataset: Dataset) -> str:
-    return dataset.name if dataset.name in _templates()["behaviour"] else "generic"
-
-
 def _behaviour_template(template: str | BehaviourTemplate) -> BehaviourTemplate:
     if isinstance(template, BehaviourTemplate):
         return template
-    known = _templates()["behaviour"]
-    if template not in known:
-        raise KeyError(
-            f"no behaviour template {template!r}: use one of {', '.join(sorted(known))}, "
-            "or pass a BehaviourTemplate"
-        )
-    return known[template]
+    return named("behaviour template", template, _behaviour(), "pass a BehaviourTemplate")
 
 
-def _check_history(history: pd.DataFrame, n_items: int) -> None:
+def _check(history: pd.DataFrame, n_items: int, budget: int) -> None:
+    if budget < 1:
+        raise ValueError(f"budget {budget} is not a positive number of tokens")
     for column in ("item", "timestamp", "weight", "action"):
         if column not in history:
             raise KeyError(
@@ -365,7 +348,9 @@ def _events(history: pd.DataFrame, names: Sequence[str], wording: BehaviourTempl
             "times": _TIMES[n] if n < len(_TIMES) else f"{n} times",
         }
         if values["item"]:  # an item without a text says nothing about interest
-            sentences.append(_compile(wording.events.get(action, wording.other)).fill(values))
+            sentences.append(
+                parse(wording.events.get(action, wording.other), EVENT_FIELDS).fill(values)
+            )
     return sentences
 
 
@@ -379,7 +364,7 @@ def _write(
             return ""
         kept: Iterable[str] = events[:n] if wording.order == "recent-first" else events[n - 1 :: -1]
         omitted = len(events) - n
-        note = _compile(wording.left_out).fill({"n": str(omitted)}) if omitted else ""
+        note = parse(wording.left_out, ("n",)).fill({"n": str(omitted)}) if omitted else ""
         end = wording.end
         body = wording.join.join(kept)
         return note + wording.lead + body + (end[1:] if body.endswith(end[:1] or "\0") else end)

@@ -10,7 +10,7 @@ from peft import PeftModel
 from llmrec import finetune
 from llmrec.data import Dataset, Split
 from llmrec.encoders import TransformerEncoder, get_encoder
-from llmrec.encoders.transformer import quiet
+from llmrec.encoders.folders import quiet
 from llmrec.finetune import (
     LoRA,
     continuation_loss,
@@ -126,7 +126,7 @@ class TestDecoder:
     def test_a_failed_run_leaves_nothing(self, tiny, tmp_path):
         with pytest.raises(ValueError, match="epochs=0"):
             finetune_decoder(tiny, PROMPTS, ANSWERS, LoRA(epochs=0))
-        assert list((tmp_path / "cache" / "finetuned").iterdir()) == []
+        assert [p.suffix for p in (tmp_path / "cache" / "models").iterdir()] == [".lock"]
 
     def test_bad_input(self, tiny):
         with pytest.raises(ValueError, match="0 prompts and 0 continuations to learn"):

@@ -70,6 +70,93 @@ class TestLikelihood:
         assert empty.total.shape == empty.tokens.shape == (0,)
 
 
+class TestArchitectures:
+    """A shared pass is used where it gives a model's own likelihoods, and only there."""
+
+    LONG = "the cat sat on the mat and the dog"  # a token a byte: longer than the window
+
+    @pytest.fixture
+    def model_of(self, tiny_decoder, tmp_path):
+        def make(name, **settings):
+            import transformers
+
+            sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+            sizes |= {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+            kind = getattr(transformers, f"{name}Config")
+            built = kind(vocab_size=259, initializer_range=0.2, **sizes, **settings)
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                getattr(transformers, f"{name}ForCausalLM")(built).save_pretrained(tmp_path / name)
+            for path in tiny_decoder.glob("tokenizer*"):
+                (tmp_path / name / path.name).write_bytes(path.read_bytes())
+            return LanguageModel(tmp_path / name)
+
+        return make
+
+    @pytest.mark.parametrize(
+        ("name", "settings", "shares"),
+        [
+            ("Llama", {}, True),
+            ("Mistral", {"sliding_window": 12}, False),  # shorter than what the check reads
+            ("Mistral", {"sliding_window": 24}, True),  # only longer texts are read one by one
+            ("Gemma2", {"sliding_window": 24, "final_logit_softcapping": 2.0}, False),
+            ("Cohere", {"logit_scale": 0.5, "eos_token_id": 2}, False),
+            ("Bloom", {}, False),  # takes no positions
+        ],
+    )
+    def test_likelihoods_equal_plain_passes(self, model_of, caplog, name, settings, shares):
+        model = model_of(name, **settings)
+        prompts = [*PROMPTS, self.LONG, self.LONG, self.LONG[:-4]]
+        answers = [*ANSWERS, " sat", " ran", " lay"]
+        got = model.log_likelihood(prompts, answers).total
+        want = [by_hand(model, p, a) for p, a in zip(prompts, answers, strict=True)]
+        np.testing.assert_allclose(got, want, rtol=1e-5)
+        told = [r.getMessage() for r in caplog.records if r.name == module.__name__]
+        assert len(told) == (not shares)
+        assert all("read one by one" in line and "\n" not in line for line in told)
+        best = dict(model.next_words(self.LONG, 259))
+        assert np.log(best["s"]) == pytest.approx(by_hand(model, self.LONG, "s"), rel=1e-4)
+
+
+class TestTree:
+    @pytest.fixture
+    def tree(self):
+        tree = module._TokenTree()
+        tree.add((5, 6), (7, 8))  # holds 5 6 7
+        assert (tree.news((5, 6, 9)), tree.news((6, 5))) == (1, 2)
+        tree.add((5, 6), (9, 1, 2))  # 5 6 | 9 1
+        tree.add((5,), (4,))  # a prompt that another one begins with
+        return tree
+
+    def test_common_beginnings_are_held_once(self, tree):
+        assert tree.tokens == [5, 6, 7, 9, 1]
+        assert tree.depths == [0, 1, 2, 2, 3]
+        assert tree.parents == [-1, 0, 1, 1, 3]
+        assert tree.news((5, 6, 9)) == 0
+
+    def test_a_path_holds_the_node_before_each_answer_token(self, tree):
+        assert tree.paths == [[1, 2], [1, 3, 4], [0]]
+
+    def test_a_node_sees_its_ancestors_only(self, tree):
+        tree.add((3,), (3,))
+        seen = [np.flatnonzero(row).tolist() for row in tree.ancestors()]
+        assert seen == [[0], [0, 1], [0, 1, 2], [0, 1, 3], [0, 1, 3, 4], [5]]
+
+    def test_packing_keeps_every_pair_once_within_the_size(self):
+        rng = np.random.default_rng(0)
+        pairs = {
+            (tuple(rng.integers(0, 3, rng.integers(1, 6)).tolist()), (int(rng.integers(9)), 1))
+            for _ in range(60)
+        }
+        packed = list(module._trees(sorted(pairs), 20))
+        assert sorted(pair for tree in packed for pair in tree.pairs) == sorted(pairs)
+        assert len(packed) > 1
+        assert max(len(tree.tokens) for tree in packed) <= 20
+        (alone,) = module._trees([((1,) * 30, (2,))], 20)
+        assert len(alone.tokens) == 30
+        assert not list(module._trees([], 20))
+
+
 class TestGenerate:
     def test_equals_plain_greedy_generation(self, tiny):
         prompts = ["the cat", "a", "the dog sat on", Chat("hello")]
@@ -99,7 +186,7 @@ class TestGenerate:
         assert tiny.generate([]) == []
         a, b = tiny.generate(["the cat", "the cat"], 5)
         assert a == b
-        assert len(tiny._kept.read()) == 1
+        assert tiny.generate(["the cat"], 5) == [a]
 
 
 class TestTextIsData:
@@ -140,23 +227,29 @@ class TestCache:
 
     def test_an_interrupted_run_keeps_what_it_has(self, tiny, tiny_decoder, monkeypatch):
         monkeypatch.setattr(module, "TREE_TOKENS", 1)
-        states, calls = LanguageModel._states, []
+        scores, read = module._tree_scores, []
 
-        def break_off(self, tree):
-            if len(calls) == 2:
+        def break_off(model, tree):
+            if len(read) == 2:
                 raise KeyboardInterrupt
-            calls.append(tree)
-            return states(self, tree)
+            read.extend(tree.pairs)
+            return scores(model, tree)
 
-        monkeypatch.setattr(LanguageModel, "_states", break_off)
+        assert tiny.model  # loaded, and so checked, before
+        monkeypatch.setattr(module, "_tree_scores", break_off)
         with pytest.raises(KeyboardInterrupt):
             tiny.log_likelihood(PROMPTS, ANSWERS)
-        assert len(LanguageModel(tiny_decoder)._kept.read()) == 2
+        kept = list(read)
+        read.clear()
+        monkeypatch.setattr(module, "_shares_beginnings", lambda model: True)
+        with pytest.raises(KeyboardInterrupt):
+            LanguageModel(tiny_decoder).log_likelihood(PROMPTS, ANSWERS)
+        assert len(kept) == len(read) == 2
+        assert not set(kept) & set(read)  # it went on where it was
 
-    def test_without_cache_nothing_is_written(self, tiny_decoder):
-        model = LanguageModel(tiny_decoder, cache=False)
-        model.log_likelihood(["a"], ["b"])
-        assert not model._kept.folder.exists()
+    def test_without_cache_nothing_is_written(self, tiny_decoder, tmp_path):
+        LanguageModel(tiny_decoder, cache=False).log_likelihood(["a"], ["b"])
+        assert not list((tmp_path / "cache").rglob("*"))
 
     def test_the_fingerprint_changes_with_the_weights_and_the_precision(
         self, tiny, tiny_decoder, tmp_path

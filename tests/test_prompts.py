@@ -1,7 +1,5 @@
 import pytest
-import yaml
 
-from llmrec import prompts
 from llmrec.prompts import Chat, PromptTemplate, inside_quotes, letter, prompt_template, quoted
 
 INJECTIONS = [
@@ -63,7 +61,7 @@ def test_letters_end_at_z():
         letter(26)
 
 
-def test_unknown_names_and_malformed_templates_are_refused(tmp_path, monkeypatch):
+def test_unknown_names_and_malformed_templates_are_refused():
     with pytest.raises(KeyError, match="no prompt 'nosuch': use one of next, like"):
         prompt_template("nosuch")
     for wrong in ({}, {"text": "a", "user": "b"}):
@@ -71,9 +69,11 @@ def test_unknown_names_and_malformed_templates_are_refused(tmp_path, monkeypatch
             PromptTemplate(**wrong)
     own = PromptTemplate(text="{history}!", history="{items}")
     assert prompt_template(own).fill(["a", "b"]) == '"a", "b"!'
-    (tmp_path / "prompts.yml").write_text(yaml.safe_dump({"x": {"txet": "a"}}))
-    monkeypatch.setattr(prompts, "__file__", str(tmp_path / "prompts.py"))
-    prompts._known.cache_clear()
-    with pytest.raises(ValueError, match=r"prompt 'x' has unknown keys \['txet'\]"):
-        prompt_template("x")
-    prompts._known.cache_clear()
+    for wrong in ({"text": "{histroy}"}, {"user": "a", "history": "{history}"}):
+        with pytest.raises(ValueError, match=r"has no field 'hist.*': it has .*items, kind"):
+            PromptTemplate(**wrong)
+    with pytest.raises(ValueError, match="malformed"):
+        PromptTemplate(text="[{history}")
+    optional = PromptTemplate(text="Hello[, you who chose {items}].\n")
+    assert optional.fill([]) == "Hello.\n"
+    assert optional.fill(["[x] {kind}"]) == 'Hello, you who chose "[x] {kind}".\n'

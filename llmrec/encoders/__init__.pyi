@@ -9,4 +9,3 @@ from .lexical import TfidfEncoder as TfidfEncoder
 from .registry import available as available
 from .registry import get_encoder as get_encoder
 from .transformer import TransformerEncoder as TransformerEncoder
-from .transformer import convert_gguf as convert_gguf

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 from tqdm import tqdm
 
 from llmrec import config
-from llmrec.shards import Shards
+from llmrec.cache import Cache, key_of
 from llmrec.vectors import unit_rows
 
 Batch = tuple[np.ndarray, np.ndarray]  # positions (b,), vectors (b, d)
-
-
-def fingerprint_of(**facts: object) -> str:
-    """Return 32 hex digits of the sha256 of the facts, written as sorted JSON."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 class Encoder(ABC):
@@ -67,85 +58,39 @@ class Encoder(ABC):
         ValueError
             When ``texts`` is one string, or holds something that is not a string.
         """
-        places = _distinct(texts)
-        distinct = list(places)
+        if isinstance(texts, str):
+            raise ValueError("encode() takes a list of texts, not one string: pass [text]")
+        for row, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise ValueError(f"text {row} is {type(text).__name__}, not a string: {text!r:.60}")
+        distinct = list(dict.fromkeys(text for text in texts if text.strip()))
         vectors = np.zeros((len(distinct), self.dim), np.float32)
         with tqdm(total=len(distinct), desc=self.name, unit="text", delay=3, leave=False) as bar:
             for positions, batch in self.batches(distinct) if distinct else ():
                 vectors[positions] = unit_rows(batch)
                 bar.update(len(positions))
+        of_text = dict(zip(distinct, vectors, strict=True))
         out = np.zeros((len(texts), self.dim), np.float32)
         for row, text in enumerate(texts):
-            if text.strip():
-                out[row] = vectors[places[text]]
+            out[row] = of_text.get(text, 0)
         return out
-
-
-def _distinct(texts: Sequence[str]) -> dict[str, int]:
-    """Map each distinct non-blank text to its position among them."""
-    if isinstance(texts, str):
-        raise ValueError("encode() takes a list of texts, not one string: pass [text]")
-    places: dict[str, int] = {}
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(f"text {row} is {type(text).__name__}, not a string: {text!r:.60}")
-        if text.strip():
-            places.setdefault(text, len(places))
-    return places
-
-
-class VectorShards(Shards):
-    """Shards of vectors under the sha256 of their texts: safetensors files.
-
-    Each holds ``keys (n, 32)`` and ``vectors (n, dim)``, float32.
-
-    Parameters
-    ----------
-    folder:
-        Where the shards live.
-    dim:
-        Length of a vector.
-    """
-
-    suffix = ".safetensors"
-
-    def __init__(self, folder: Path, dim: int) -> None:
-        super().__init__(folder)
-        self.dim = dim
-
-    def pack(self, entries: Mapping[bytes, np.ndarray]) -> bytes:
-        keys = np.frombuffer(b"".join(entries), np.uint8).reshape(-1, 32)
-        vectors = np.stack(list(entries.values())).astype(np.float32)
-        return save({"keys": keys, "vectors": vectors})
-
-    def unpack(self, data: bytes) -> dict[bytes, np.ndarray]:
-        try:
-            tensors = load(data)
-            keys, vectors = tensors["keys"], tensors["vectors"]
-        except (SafetensorError, KeyError) as error:
-            raise ValueError(str(error)) from error
-        if keys.shape != (len(vectors), 32) or vectors.shape[1:] != (self.dim,):
-            raise ValueError(f"keys {keys.shape} and vectors {vectors.shape} are not as expected")
-        return {key.tobytes(): vector for key, vector in zip(keys, vectors, strict=True)}
 
 
 class CachedEncoder(Encoder):
     """An encoder whose vectors are kept on disk, one entry a distinct text.
 
+    Each batch is kept as soon as it is computed, so that an interrupted run goes on from there.
+
     Parameters
     ----------
     encoder:
         The encoder to keep the vectors of.
-    folder:
-        Where the `VectorShards` live; by default ``<cache>/embeddings/<fingerprint>``.
+    path:
+        File of the `Cache`; by default ``<cache>/vectors/<fingerprint>.sqlite``.
     """
 
-    SHARD_TEXTS = 4096  # a run that is cut off loses at most this many
-
-    def __init__(self, encoder: Encoder, folder: Path | None = None):
-        self.encoder = encoder
-        self.name = encoder.name
-        self._folder = folder
+    def __init__(self, encoder: Encoder, path: Path | None = None):
+        self.encoder, self.name, self._path = encoder, encoder.name, path
 
     @property
     def dim(self) -> int:
@@ -156,35 +101,21 @@ class CachedEncoder(Encoder):
         return self.encoder.fingerprint
 
     @cached_property
-    def _shards(self) -> VectorShards:
-        default = config.cache_dir() / "embeddings" / self.fingerprint
-        return VectorShards(self._folder or default, self.dim)
-
-    @property
-    def folder(self) -> Path:
-        return self._shards.folder
+    def cache(self) -> Cache:
+        return Cache(self._path or config.cache_dir() / "vectors" / f"{self.fingerprint}.sqlite")
 
     def count_tokens(self, text: str) -> int:
         return self.encoder.count_tokens(text)
 
     def batches(self, texts: Sequence[str]) -> Iterator[Batch]:
-        known = self._shards.read()
-        keys = [hashlib.sha256(text.encode()).digest() for text in texts]
-        hits = [i for i, key in enumerate(keys) if key in known]
-        misses = [i for i, key in enumerate(keys) if key not in known]
-        if hits:
-            yield np.array(hits), np.stack([known[keys[i]] for i in hits])
-        if not misses:
-            return
-        waiting: dict[bytes, np.ndarray] = {}
-        try:
+        keys = [key_of(text) for text in texts]
+        known = self.cache.get(keys)
+        hits = np.array([i for i, key in enumerate(keys) if key in known], np.int64)
+        misses = np.array([i for i, key in enumerate(keys) if key not in known], np.int64)
+        if len(hits):
+            yield hits, np.stack([np.frombuffer(known[keys[i]], np.float32) for i in hits])
+        if len(misses):
             for positions, vectors in self.encoder.batches([texts[i] for i in misses]):
-                where = np.array(misses)[positions]
-                rows = unit_rows(vectors)
-                waiting.update(zip((keys[i] for i in where), rows, strict=True))
-                if len(waiting) >= self.SHARD_TEXTS:
-                    self._shards.add(waiting)
-                    waiting = {}
-                yield where, rows
-        finally:  # also when the reader is interrupted: what is computed is kept
-            self._shards.add(waiting)
+                new, rows = misses[positions], unit_rows(vectors)
+                self.cache.put({keys[i]: row.tobytes() for i, row in zip(new, rows, strict=True)})
+                yield new, rows

@@ -72,16 +72,11 @@ def column_vectors(
 
 
 def _labels(column: pd.Series) -> np.ndarray:
-    cells = [
-        {part for raw in value.split(",") if (part := raw.strip())} for value in _strings(column)
-    ]
+    texts = [value if isinstance(value, str) else "" for value in column]
+    cells = [{part for raw in text.split(",") if (part := raw.strip())} for text in texts]
     known = sorted(set().union(*cells))
     has = [[label in cell for label in known] for cell in cells]
     return unit_rows(np.array(has, np.float64).reshape(len(cells), len(known)))
-
-
-def _strings(column: pd.Series) -> list[str]:
-    return [value if isinstance(value, str) else "" for value in column]
 
 
 def _hats(column: pd.Series, knots: int) -> np.ndarray:

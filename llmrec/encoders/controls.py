@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from llmrec.encoders.base import Batch, Encoder, fingerprint_of
+from llmrec.cache import key_of
+from llmrec.encoders.base import Batch, Encoder
 
 
 class RandomEncoder(Encoder):
@@ -30,7 +31,7 @@ class RandomEncoder(Encoder):
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint_of(name=self.name, dim=self.dim, seed=self.seed)
+        return key_of([self.name, self.dim, self.seed])
 
     def batches(self, texts: Sequence[str]) -> Iterator[Batch]:
         out = np.empty((len(texts), self.dim), np.float32)
@@ -64,7 +65,7 @@ class ShuffledEncoder(Encoder):
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint_of(name="shuffled", base=self.base.fingerprint, seed=self.seed)
+        return key_of(["shuffled", self.base.fingerprint, self.seed])
 
     def count_tokens(self, text: str) -> int:
         return self.base.count_tokens(text)

@@ -4,7 +4,6 @@ text gain.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,13 +11,14 @@ import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 
-from llmrec.encoders.base import Batch, Encoder, fingerprint_of
+from llmrec.cache import key_of
+from llmrec.encoders.base import Batch, Encoder
 
 _ROWS = 4096  # dense rows made at once
 
 
 class _WordEncoder(Encoder):
-    """An encoder made of a fitted scikit-learn vectoriser, with dense output."""
+    """An encoder made of a scikit-learn vectoriser, with dense output."""
 
     _vectorizer: Any
 
@@ -58,12 +58,8 @@ class _FittedEncoder(_WordEncoder):
 
     @property
     def fingerprint(self) -> str:
-        words = "\n".join(self._vectorizer.get_feature_names_out())
-        return fingerprint_of(
-            name=self.name,
-            words=hashlib.sha256(words.encode()).hexdigest(),
-            statistics=hashlib.sha256(self._statistics().tobytes()).hexdigest(),
-        )
+        words = self._vectorizer.get_feature_names_out().tolist()
+        return key_of([self.name, words, self._statistics().tolist()])
 
 
 class TfidfEncoder(_FittedEncoder):
@@ -155,4 +151,4 @@ class HashEncoder(_WordEncoder):
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint_of(name=self.name, dim=self.dim)
+        return key_of([self.name, self.dim])

@@ -11,12 +11,12 @@ from typing import Any
 from llmrec.encoders.base import CachedEncoder, Encoder
 from llmrec.encoders.controls import RandomEncoder, ShuffledEncoder
 from llmrec.encoders.lexical import Bm25Encoder, HashEncoder, TfidfEncoder
-from llmrec.encoders.transformer import TransformerEncoder, minilm, smollm2
+from llmrec.encoders.transformer import TransformerEncoder
 
 _NAMED: Mapping[str, Callable[..., Encoder]] = MappingProxyType(
     {
-        "minilm": minilm,
-        "smollm2": smollm2,
+        "minilm": TransformerEncoder,
+        "smollm2": TransformerEncoder,
         "tfidf": TfidfEncoder,
         "bm25": Bm25Encoder,
         "hash": HashEncoder,
@@ -43,9 +43,8 @@ def get_encoder(name: str | Path, *, cache: bool = True, **options: Any) -> Enco
         Keep a language model's vectors on disk (see `CachedEncoder`). The others are quick and
         never cached.
     options:
-        Language models: ``pooling``, ``max_length``, ``precision``. ``tfidf`` and ``bm25``:
-        ``corpus`` (required), ``max_features``; ``bm25`` also ``k1``, ``b``. ``hash``: ``dim``.
-        ``random``: ``dim``, ``seed``. ``shuffled``: ``base`` (required), ``seed``.
+        Of the class: `TransformerEncoder` for a language model, `TfidfEncoder`, `Bm25Encoder`,
+        `HashEncoder`, `RandomEncoder`, `ShuffledEncoder`.
 
     Raises
     ------
@@ -56,26 +55,18 @@ def get_encoder(name: str | Path, *, cache: bool = True, **options: Any) -> Enco
     FileNotFoundError
         When a folder or hub id cannot be read.
     """
-    make = _NAMED.get(str(name))
-    if make is None:
-        if "/" not in str(name) and not Path(name).is_dir():
-            raise KeyError(
-                f"no encoder {str(name)!r}: use one of {', '.join(_NAMED)}, a folder with a model, "
-                "or a hub id such as 'organisation/model'"
-            )
-        options = {"model": name, **options}
-        make = TransformerEncoder
-    _check_options(str(name), make, options)
-    encoder = make(**options)
-    return CachedEncoder(encoder) if cache and isinstance(encoder, TransformerEncoder) else encoder
-
-
-def _check_options(name: str, make: Callable[..., Encoder], options: Mapping[str, Any]) -> None:
-    taker = TransformerEncoder if make in (minilm, smollm2) else make
-    known = [option for option in inspect.signature(taker).parameters if option != "self"]
-    if taker is TransformerEncoder and make is not TransformerEncoder:
-        known = [option for option in known if option not in ("model", "name")]
+    if str(name) not in _NAMED and "/" not in str(name) and not Path(name).is_dir():
+        raise KeyError(
+            f"no encoder {str(name)!r}: use one of {', '.join(_NAMED)}, a folder with a model, "
+            "or a hub id such as 'organisation/model'"
+        )
+    make = _NAMED.get(str(name), TransformerEncoder)
+    known = [option for option in inspect.signature(make).parameters if option != "model"]
     if unknown := sorted(set(options) - set(known)):
         raise ValueError(
-            f"encoder {name!r} has no option {unknown[0]!r}: it takes {', '.join(known)}"
+            f"encoder {str(name)!r} has no option {unknown[0]!r}: it takes {', '.join(known)}"
         )
+    if make is not TransformerEncoder:
+        return make(**options)
+    encoder = make(name, **options)
+    return CachedEncoder(encoder) if cache else encoder

@@ -20,7 +20,7 @@ def test_unknown_name_lists_the_known_ones():
     [
         ("hash", "corpus, dim"),
         ("random", "dim, seed"),
-        ("minilm", "pooling, max_length, precision"),
+        ("minilm", "pooling, max_length, precision, prefix, name"),
     ],
 )
 def test_unknown_option_lists_the_known_ones(name, takes):

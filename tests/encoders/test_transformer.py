@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -7,8 +8,9 @@ import pytest
 import torch
 
 from llmrec import fetch
-from llmrec.encoders import CachedEncoder, TransformerEncoder, get_encoder
+from llmrec.encoders import CachedEncoder, TransformerEncoder, folders, get_encoder
 from llmrec.encoders import transformer as module
+from llmrec.encoders.folders import made_once
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "cat", "dog", "sat", "on", "mat", "red"]
 WORDS += ["blue", "film"]
@@ -51,13 +53,13 @@ TEXTS = ["the cat sat on the mat", "red film", "dog", "the dog sat", "blue cat f
 
 
 class TestTiny:
-    @pytest.mark.parametrize("pooling", ["mean", "last"])
+    @pytest.mark.parametrize("pooling", ["mean", "last", "cls"])
     def test_pooling_equals_the_model_run_by_hand(self, tiny, pooling):
         encoder = exact(tiny, pooling=pooling)
         ids = torch.tensor([[2, 10, 12, 3]])
         with torch.inference_mode():
             hidden = encoder.model(input_ids=ids)[0][0].numpy()  # (t, d)
-        want = hidden.mean(axis=0) if pooling == "mean" else hidden[-1]
+        want = {"mean": hidden.mean(axis=0), "last": hidden[-1], "cls": hidden[0]}[pooling]
         got = encoder.encode(TEXTS)[1]
         np.testing.assert_allclose(got, want / np.linalg.norm(want), atol=1e-5)
 
@@ -83,18 +85,13 @@ class TestTiny:
         assert exact(tiny, max_length=4).fingerprint != base
         assert TransformerEncoder(tiny, precision="bfloat16").fingerprint != base
 
-    def test_precision_is_checked_not_assumed(self, tiny, monkeypatch, tmp_path):
-        monkeypatch.setattr(module, "_has_bfloat16", lambda: False)
+    def test_precision_is_float32_unless_asked(self, tiny, monkeypatch):
+        monkeypatch.delenv("LLMREC_PRECISION", raising=False)
         assert TransformerEncoder(tiny).precision == "float32"
-        monkeypatch.setattr(module, "_has_bfloat16", lambda: True)
-        monkeypatch.setattr(module, "_FIDELITY", 1.1)  # no model can pass
-        assert TransformerEncoder(tiny).precision == "float32"
-        monkeypatch.setattr(module, "_FIDELITY", 0.0)
-        assert TransformerEncoder(tiny).precision == "float32"  # the verdict is kept ...
-        monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "another"))
-        assert TransformerEncoder(tiny).precision == "bfloat16"  # ... in the cache
-        monkeypatch.setenv("LLMREC_PRECISION", "float32")
-        assert TransformerEncoder(tiny).precision == "float32"
+        monkeypatch.setenv("LLMREC_PRECISION", "bfloat16")
+        encoder = TransformerEncoder(tiny)
+        assert (encoder.precision, encoder.model.dtype) == ("bfloat16", torch.bfloat16)
+        assert exact(tiny).precision == "float32"
 
     def test_a_folder_is_cached_and_a_hit_does_not_load_the_model(self, tiny):
         encoder = get_encoder(tiny, precision="float32")
@@ -106,11 +103,97 @@ class TestTiny:
         assert isinstance(get_encoder(tiny, cache=False), TransformerEncoder)
 
 
+class TestSentenceTransformersFolder:
+    @pytest.fixture
+    def folder(self, tiny, tmp_path):
+        """The tiny model, saved with these settings by sentence-transformers' own format."""
+
+        def make(pooling=None, modules=(), prompts=None):
+            folder = tmp_path / "saved"
+            shutil.copytree(tiny, folder, dirs_exist_ok=True)
+            (folder / "1_Pooling").mkdir(exist_ok=True)
+            (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling or {}))
+            kinds = ["Transformer", "Pooling", *modules]
+            (folder / "modules.json").write_text(json.dumps([{"type": f"s.m.{k}"} for k in kinds]))
+            path = folder / "config_sentence_transformers.json"
+            path.write_text(json.dumps(prompts or {}))
+            return folder
+
+        return make
+
+    @pytest.mark.parametrize(
+        ("settings", "pooling"),
+        [
+            ({"pooling_mode": "cls"}, "cls"),
+            ({"pooling_mode": "lasttoken", "include_prompt": True}, "last"),
+            ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
+            ({"pooling_mode_mean_tokens": True, "include_prompt": True}, "mean"),
+            ({"pooling_mode_lasttoken": True}, "last"),
+            (None, "mean"),
+        ],
+    )
+    def test_pools_as_the_folder_says(self, folder, settings, pooling):
+        here = folder(settings, modules=["Normalize"])
+        encoder, told = exact(here), exact(here, pooling=pooling)
+        assert encoder.pooling == pooling
+        assert encoder.fingerprint == told.fingerprint
+        np.testing.assert_array_equal(encoder.encode(TEXTS), told.encode(TEXTS))
+
+    @pytest.mark.parametrize("mode", ["cls", "lasttoken", "mean"])
+    def test_equals_sentence_transformers(self, folder, mode):
+        from sentence_transformers import SentenceTransformer
+
+        prompts = {"prompts": {"query": "red "}, "default_prompt_name": "query"}
+        here = folder({"pooling_mode": mode, "embedding_dimension": 32}, prompts=prompts)
+        modules = [
+            {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+            {
+                "idx": 1,
+                "name": "1",
+                "path": "1_Pooling",
+                "type": "sentence_transformers.models.Pooling",
+            },
+        ]
+        (here / "modules.json").write_text(json.dumps(modules))
+        want = SentenceTransformer(str(here), device="cpu").encode(
+            TEXTS, normalize_embeddings=True, show_progress_bar=False
+        )
+        np.testing.assert_allclose(exact(here).encode(TEXTS), want, atol=1e-5)
+
+    def test_the_default_prompt_stands_before_each_text(self, folder):
+        prompts = {"prompts": {"query": "red ", "passage": "blue "}, "default_prompt_name": "query"}
+        encoder, plain = exact(folder(prompts=prompts)), exact(folder(prompts=prompts), prefix="")
+        assert (encoder.prefix, plain.prefix) == ("red ", "")
+        np.testing.assert_array_equal(encoder.encode(["film"]), plain.encode(["red film"]))
+        assert encoder.count_tokens("film") == plain.count_tokens("film") + 1
+        assert encoder.fingerprint != plain.fingerprint
+        assert exact(folder(prompts={"prompts": {"query": "red "}})).prefix == ""
+
+    @pytest.mark.parametrize(
+        ("saved", "message"),
+        [
+            ({"pooling": {"pooling_mode": "max"}}, "pools by max, which is not computed here"),
+            ({"pooling": {"pooling_mode": ["cls", "mean"]}}, "pools by cls, mean, which"),
+            ({"modules": ["Dense"]}, "pools by mean, Dense, which"),
+        ],
+    )
+    def test_what_is_not_computed_here_is_refused(self, folder, saved, message):
+        with pytest.raises(ValueError, match=message):
+            exact(folder(**saved))
+        assert exact(folder(**saved), pooling="mean").pooling == "mean"
+
+    def test_a_prompt_that_pooling_leaves_out_is_refused(self, folder):
+        prompts = {"prompts": {"query": "red "}, "default_prompt_name": "query"}
+        here = folder({"pooling_mode": "mean", "include_prompt": False}, prompts=prompts)
+        with pytest.raises(ValueError, match="pools by mean, without its prompt, which"):
+            exact(here)
+
+
 class TestBadInput:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"pooling": "max"}, "pooling 'max' is not 'mean' or 'last'"),
+            ({"pooling": "max"}, "pooling 'max' is not 'mean', 'last' or 'cls'"),
             ({"precision": "int4"}, "precision 'int4' is not"),
             ({"max_length": 0}, "max_length 0"),
         ],
@@ -166,32 +249,56 @@ class TestBadInput:
         with pytest.raises(ValueError, match="cannot load the model in"):
             exact(tmp_path).encode(["cat"])
 
-    def test_a_failed_conversion_leaves_nothing(self, tmp_path, monkeypatch):
-        (tmp_path / "bad.gguf").write_bytes(b"not a gguf file")
-        with pytest.raises(ValueError, match="cannot load the model in"):
-            module.convert_gguf(tmp_path / "bad.gguf", tmp_path / "out" / "model")
-        assert [p.name for p in (tmp_path / "out").iterdir()] == ["model.lock"]
-
 
 CONVERT = """
 import sys, time
 from pathlib import Path
-from llmrec.encoders import transformer
-def slow(source, folder):
+from llmrec.encoders.folders import made_once
+def slow(folder):
     time.sleep(0.5)
-    print("converted")
-transformer._write_converted = slow
-transformer.convert_gguf(Path("x.gguf"), Path(sys.argv[1]))
+    print("made")
+made_once(Path(sys.argv[1]), slow)
 """
 
 
-def test_two_processes_convert_once(tmp_path):
-    command = [sys.executable, "-c", CONVERT, tmp_path / "model"]
-    jobs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [job.communicate(timeout=120)[0] for job in jobs]
-    assert [job.returncode for job in jobs] == [0, 0]
-    assert sorted(said) == ["", "converted\n"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["model", "model.lock"]
+class TestMadeOnce:
+    @staticmethod
+    def make(folder):
+        (folder / "model.safetensors").write_bytes(bytes(1000))
+        (folder / "config.json").write_text("{}")
+
+    def test_two_processes_make_it_once(self, tmp_path):
+        command = [sys.executable, "-c", CONVERT, tmp_path / "model"]
+        jobs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        outputs = [job.communicate(timeout=120)[0] for job in jobs]
+        assert [job.returncode for job in jobs] == [0, 0]
+        assert sorted(outputs) == ["", "made\n"]
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["model", "model.lock"]
+
+    @pytest.mark.parametrize("damage", ["overwritten", "cut", "lost", "sums"])
+    def test_a_damaged_folder_is_made_again(self, tmp_path, damage):
+        folder = made_once(tmp_path / "model", self.make)
+        weights = folder / "model.safetensors"
+        if damage == "overwritten":
+            weights.write_bytes(bytes(500) + b"\1" + bytes(499))
+        elif damage == "cut":
+            weights.write_bytes(bytes(500))
+        elif damage == "lost":
+            weights.unlink()
+        else:
+            (folder / "SHA256SUMS").write_bytes(b"\xff")
+        with pytest.warns(RuntimeWarning, match="model: damaged, made again"):
+            made_once(folder, self.make)
+        assert weights.read_bytes() == bytes(1000)
+        assert made_once(folder, None) == folder  # whole: nothing is made
+
+    def test_a_failure_and_a_kill_leave_nothing(self, tmp_path):
+        (tmp_path / "model.part").mkdir()
+        (tmp_path / "model.part" / "half.txt").write_text("a killed run's")
+        (tmp_path / "bad.gguf").write_bytes(b"not a gguf file")
+        with pytest.raises(ValueError, match="cannot load the model in"):
+            made_once(tmp_path / "model", lambda f: folders._convert_gguf(tmp_path / "bad.gguf", f))
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.gguf", "model.lock"]
 
 
 SENTENCES = [
@@ -210,9 +317,9 @@ class TestMiniLM:
 
         theirs = SentenceTransformer(str(fetch.get("minilm")), device="cpu")
         want = theirs.encode(SENTENCES, normalize_embeddings=True)
-        for precision, least in (("float32", 0.99999), (None, 0.999)):
+        for precision, closeness in (("float32", 0.99999), ("bfloat16", 0.999)):
             got = get_encoder("minilm", cache=False, precision=precision).encode(SENTENCES)
-            assert (got * want).sum(axis=1).min() >= least
+            assert (got * want).sum(axis=1).min() >= closeness
 
     def test_meaning_dims_and_tokens(self):
         encoder = get_encoder("minilm")
