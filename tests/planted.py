@@ -82,3 +82,21 @@ def make_features():
     vectors = np.eye(N_GROUPS, 8)[group(np.arange(N_ITEMS))] + 0.1 * rng.normal(size=(N_ITEMS, 8))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return Features(items=vectors.astype(np.float32))
+
+
+@pytest.fixture
+def products():
+    """A small shop: three products are called Milk, one has no name."""
+    rows = [(7, 1, 10, 1.0), (7, 2, 10, 2.0), (7, 3, 10, 1.0), (8, 1, 20, 1.0), (8, 4, 20, 5.0)]
+    user, item, timestamp, weight = zip(*rows, strict=True)
+    events = pd.DataFrame(
+        {"user": user, "item": item, "timestamp": timestamp, "weight": weight, "action": "bought"}
+    )
+    items = pd.DataFrame(
+        {
+            "item": [1, 2, 3, 4, 5],
+            "title": ["Milk", "Milk", "Bread", "", "Milk"],
+            "brand": ["National", "Private", "National", "National", "Private"],
+        }
+    )
+    return Dataset("shop", events, items)

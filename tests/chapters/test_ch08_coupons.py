@@ -6,27 +6,10 @@ import pytest
 
 from chapters.ch08_coupons import coupon_offers, offers
 from llmrec import fetch
-from llmrec.data import Dataset, load
+from llmrec.data import load
 from llmrec.data.loaders.complete_journey import product_types
 
 DAY = 86_400
-
-
-@pytest.fixture
-def products():
-    rows = [(7, 1, 10, 1.0), (7, 2, 10, 2.0), (7, 3, 10, 1.0), (8, 1, 20, 1.0), (8, 4, 20, 5.0)]
-    user, item, timestamp, weight = zip(*rows, strict=True)
-    events = pd.DataFrame(
-        {"user": user, "item": item, "timestamp": timestamp, "weight": weight, "action": "bought"}
-    )
-    items = pd.DataFrame(
-        {
-            "item": [1, 2, 3, 4, 5],
-            "title": ["Milk", "Milk", "Bread", "", "Milk"],
-            "brand": ["National", "Private", "National", "National", "Private"],
-        }
-    )
-    return Dataset("shop", events, items)
 
 
 def tables():

@@ -92,23 +92,6 @@ def test_bad_options_are_refused() -> None:
         load("complete-journey", min_item_count=-1)
 
 
-@pytest.fixture
-def products():
-    rows = [(7, 1, 10, 1.0), (7, 2, 10, 2.0), (7, 3, 10, 1.0), (8, 1, 20, 1.0), (8, 4, 20, 5.0)]
-    user, item, timestamp, weight = zip(*rows, strict=True)
-    events = pd.DataFrame(
-        {"user": user, "item": item, "timestamp": timestamp, "weight": weight, "action": "bought"}
-    )
-    items = pd.DataFrame(
-        {
-            "item": [1, 2, 3, 4, 5],
-            "title": ["Milk", "Milk", "Bread", "", "Milk"],
-            "brand": ["National", "Private", "National", "National", "Private"],
-        }
-    )
-    return Dataset("shop", events, items)
-
-
 def test_products_of_one_title_become_one_item(products):
     types = product_types(products, min_users=1)
     assert types.item_ids.tolist() == ["Bread", "Milk"]
